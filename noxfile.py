@@ -44,6 +44,19 @@ def collection_tree(archive_path: Path, folder: Path) -> Path:
     return tree
 
 
+def sanity_home() -> Path:
+    """Make a home folder for `ansible-test` that holds the stand-in for its download and the user's pip settings."""
+    home = CACHE / "ansible-test"
+    bootstrap = home / ".ansible" / "test" / "cache"
+    bootstrap.mkdir(parents=True, exist_ok=True)
+    shutil.copy(ROOT / "tests" / "sanity" / "get_pip.py", bootstrap / "get_pip_24_2.py")
+    settings = home / ".config" / "pip"
+    settings.parent.mkdir(exist_ok=True)
+    settings.unlink(missing_ok=True)
+    settings.symlink_to(Path.home() / ".config" / "pip")
+    return home
+
+
 @nox.session(tags=["lint"])
 def ruff(session: nox.Session) -> None:
     """Style and common mistakes in Python."""
@@ -100,10 +113,7 @@ def importer(session: nox.Session) -> None:
 @nox.session(tags=["lint"])
 def sanity(session: nox.Session) -> None:
     """`ansible-test sanity` on the archive's content."""
-    home = CACHE / "ansible-test"
-    bootstrap = home / ".ansible" / "test" / "cache"
-    bootstrap.mkdir(parents=True, exist_ok=True)
-    shutil.copy(ROOT / "tests" / "sanity" / "get_pip.py", bootstrap / "get_pip_24_2.py")
+    home = sanity_home()
     with tempfile.TemporaryDirectory() as folder:
         tree = collection_tree(archive(session), Path(folder))
         shutil.copytree(ROOT / "tests" / "sanity", tree / "tests" / "sanity", ignore=shutil.ignore_patterns("*.py"))

@@ -4,10 +4,10 @@
 are reached. It passes pip requirements (`pip==24.2`) and switches, two of which plain pip doesn't know.
 """
 
-import ensurepip
 import subprocess
 import sys
 
-ensurepip.bootstrap()
+# In a process of its own: ensurepip makes pip forget the user's settings.
+subprocess.check_call([sys.executable, "-m", "ensurepip"])
 arguments = [argument for argument in sys.argv[1:] if argument not in ("--no-setuptools", "--no-wheel")]
 sys.exit(subprocess.call([sys.executable, "-m", "pip", "install", *arguments]))
