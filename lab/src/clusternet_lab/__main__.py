@@ -1,0 +1,7 @@
+"""``python -m clusternet_lab``."""
+
+import sys
+
+from clusternet_lab.cli import main
+
+sys.exit(main())

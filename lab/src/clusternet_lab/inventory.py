@@ -1,0 +1,52 @@
+"""A lab as an Ansible inventory, for the roles ``hub`` and ``agent`` of clusternet.core."""
+
+from typing import Any
+
+from clusternet_lab.lab import Lab
+
+_REGIONS = ("north", "south", "east", "west")
+_ENVIRONMENTS = ("production", "staging")
+
+
+def inventory(lab: Lab) -> dict[str, Any]:
+    """Return the inventory: the groups ``clusternet_parent`` and ``clusternet_children``, all hosts on this machine."""
+
+    def host(name: str, role: str) -> dict[str, Any]:
+        cluster = lab.cluster(name)
+        return {
+            f"clusternet_{role}_kubeconfig": str(cluster.kubeconfig),
+            f"clusternet_{role}_secure_port": cluster.engine_port,
+            f"clusternet_{role}_home": str(lab.folder / "hosts" / name),
+        }
+
+    children = [name for name in lab.clusters if name != "parent"]
+    parent = lab.cluster("parent")
+    return {
+        "all": {
+            "vars": {
+                "ansible_connection": "local",
+                "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+                "clusternet_engine_home": str(lab.folder / "engine"),
+            },
+            "children": {
+                "clusternet_parent": {"hosts": {"parent": host("parent", "hub")}},
+                "clusternet_children": {
+                    "hosts": {
+                        name: {
+                            **host(name, "agent"),
+                            "clusternet_agent_cluster_labels": {
+                                "env": _ENVIRONMENTS[number % len(_ENVIRONMENTS)],
+                                "region": _REGIONS[number % len(_REGIONS)],
+                            },
+                        }
+                        for number, name in enumerate(children)
+                    },
+                    "vars": {
+                        "clusternet_agent_parent_url": parent.server,
+                        "clusternet_agent_parent_ca": parent.ca.read_text(),
+                        "clusternet_agent_status_update_frequency": "5s",
+                    },
+                },
+            },
+        }
+    }
