@@ -4,7 +4,7 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import NoReturn
 
@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     kubectl = command("kubectl", "Run kubectl as a cluster's administrator.")
     kubectl.add_argument("cluster", help="parent, child1 …")
     kubectl.add_argument("arguments", nargs=argparse.REMAINDER, help="kubectl's own arguments")
-    for name, text in (("restart", "End a component gracefully and start it again."), ("kill", "Kill a component (-9).")):
+    for name, text in (("restart", "End a component and start it again."), ("kill", "Kill a component (-9).")):
         changing = command(name, text)
         changing.add_argument("cluster", help="parent, child1 …")
         changing.add_argument("component", help="etcd, kube-apiserver, kube-controller-manager, kube-scheduler or kwok")
@@ -73,13 +73,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _count(least: int) -> "type[int]":
+def _count(least: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
         if not text.isdecimal() or int(text) < least:
             raise argparse.ArgumentTypeError(f"a whole number from {least} on is needed, not {text!r}")
         return int(text)
 
-    return parse  # type: ignore[return-value]
+    return parse
 
 
 def _run(options: argparse.Namespace, progress: Progress) -> int:

@@ -16,7 +16,13 @@ from clusternet_lab.components import CONTROL, NODES, STORAGE, Layout, arguments
 from clusternet_lab.errors import LabError
 from clusternet_lab.files import write_private
 
-_AUDIT_POLICY = "{apiVersion: audit.k8s.io/v1, kind: Policy, omitStages: [RequestReceived], rules: [{level: Metadata}]}\n"
+_AUDIT_POLICY = """\
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+  - level: Metadata
+"""
 _GRACE = 5.0  # seconds from SIGTERM to SIGKILL
 
 
@@ -33,7 +39,14 @@ class Cluster:
     """
 
     def __init__(
-        self, name: str, folder: Path, ports: Mapping[str, int], *, nodes: int, audit: bool, programs: Mapping[str, Path]
+        self,
+        name: str,
+        folder: Path,
+        ports: Mapping[str, int],
+        *,
+        nodes: int,
+        audit: bool,
+        programs: Mapping[str, Path],
     ) -> None:
         self.name = name
         self.folder = folder

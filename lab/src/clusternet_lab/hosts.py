@@ -1,6 +1,7 @@
 """Hub and agent processes that the roles of clusternet.core started in a lab's folder (see `inventory`).
 
-The engine stands in ``<lab>/engine/venv``; each process has its folder below ``<lab>/hosts`` and a supervisord of its own.
+The engine stands in ``<lab>/engine/venv``; each process has its folder below ``<lab>/hosts`` and its own
+supervisord.
 """
 
 from pathlib import Path

@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 import time
-
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, field
@@ -75,9 +74,7 @@ class Lab:
         self._state = state
         paths = programs.paths()
         self.clusters = {
-            cluster: Cluster(
-                cluster, folder / cluster, claimed, nodes=state.nodes, audit=state.audit, programs=paths
-            )
+            cluster: Cluster(cluster, folder / cluster, claimed, nodes=state.nodes, audit=state.audit, programs=paths)
             for cluster, claimed in state.ports.items()
         }
 
@@ -115,7 +112,7 @@ class Lab:
         folder = (home or labs_home()) / name
         state = _State.read(folder)
         fresh = state is None
-        state = state or _State(children=DEFAULT_CHILDREN if children is None else children, nodes=nodes or 0, audit=audit)
+        state = state or _State(DEFAULT_CHILDREN if children is None else children, nodes or 0, audit)
         state.grow(name, children, nodes, audit)
         programs.ensure(nodes=state.nodes > 0, progress=progress)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -46,7 +46,7 @@ def spawn(program: Path, arguments: Sequence[str], log: Path, environment: dict[
     append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     pid = os.posix_spawn(
         program,
-        arguments,
+        tuple(arguments),
         environment,
         file_actions=[
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),

@@ -23,7 +23,7 @@ _SOURCES = Path(__file__).parents[2] / "programs"
 
 @dataclass(frozen=True)
 class Program:
-    """A Go program: the folder of its module, the package to build, and whose version is stamped into which variables."""
+    """A Go program: its name and folder, the package to build, and whose version is stamped into which variables."""
 
     name: str
     package: str
@@ -110,9 +110,7 @@ def _build(program: Program, progress: Progress) -> None:
         go = toolchain.find(program.go_version, KWOK.go_version, progress)
         making = Path(tempfile.mkdtemp(dir=store, prefix=f"{program.path.parent.name}.making"))
         try:
-            toolchain.build(
-                go, program.folder, program.package, making / program.name, program.linker_flags, progress
-            )
+            toolchain.build(go, program.folder, program.package, making / program.name, program.linker_flags, progress)
             os.rename(making, program.path.parent)
         finally:
             shutil.rmtree(making, ignore_errors=True)

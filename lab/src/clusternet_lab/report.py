@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import psutil
-
 from rich.table import Table
 
 from clusternet_lab.cluster import Cluster
@@ -65,9 +64,7 @@ def labs_table(labs: Sequence[Lab]) -> Table:
     table = _table("LAB", "CHILDREN", "STATE", "FOLDER")
     for lab in labs:
         missing = sum(len(cluster.missing()) for cluster in lab.clusters.values())
-        table.add_row(
-            lab.name, str(len(lab.clusters) - 1), f"{missing} ended" if missing else RUNNING, str(lab.folder)
-        )
+        table.add_row(lab.name, str(len(lab.clusters) - 1), f"{missing} ended" if missing else RUNNING, str(lab.folder))
     return table
 
 
