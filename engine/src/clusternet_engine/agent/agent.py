@@ -1,0 +1,123 @@
+"""The agent while it leads: registers, then reports, and registers again when the parent has forgotten the cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import Any
+
+from clusternet_engine.agent.backoff import Backoff
+from clusternet_engine.agent.deployer import DeployerCredential
+from clusternet_engine.agent.heartbeat import Heartbeat, MembershipLost
+from clusternet_engine.agent.parent import Parent
+from clusternet_engine.agent.progress import Progress, Reason, Track
+from clusternet_engine.agent.registration import Membership, Registrar
+from clusternet_engine.agent.settings import Settings
+from clusternet_engine.agent.status import Collector
+from clusternet_engine.kube.client import Client
+from clusternet_engine.kube.events import EventRecorder
+from clusternet_engine.kube.resources import Object
+
+LEGACY_ID_ANNOTATION = "legacy-cluster-id"
+
+_STEADY = 60.0
+"""Seconds of membership after which its loss is a new story."""
+
+log = logging.getLogger(__name__)
+
+
+def cluster_id(lease: Object) -> str:
+    """Return the identity of the child: the Lease's annotation `legacy-cluster-id`, else its UID (spec/02 §4)."""
+    metadata = lease["metadata"]
+    return str((metadata.get("annotations") or {}).get(LEGACY_ID_ANNOTATION) or metadata["uid"])
+
+
+def static_status(settings: Settings, child_url: str, version: str) -> dict[str, Any]:
+    """Return the status fields that only depend on the flags (spec/01 §2.2); only what this engine does is claimed."""
+    predictor = settings.predictor and bool(settings.predictor_address)
+    return {
+        "agentVersion": version,
+        "apiserverURL": child_url,
+        "appPusher": settings.app_pusher,
+        "useSocket": False,
+        "kubeQPS": settings.qps,
+        "kubeBurst": settings.burst,
+        "heartbeatFrequencySeconds": int(settings.update_frequency),
+        "predictorEnabled": predictor,
+        "predictorAddress": settings.predictor_address if predictor else "",
+        "predictorDirectAccess": predictor and settings.predictor_direct_access,
+    }
+
+
+class Agent:
+    """Serves one child cluster.
+
+    Args:
+        child: client of the child cluster.
+        child_url: the URL of the child's API server, told to the parent.
+        settings: the agent's flags.
+        version: version of this agent.
+    """
+
+    def __init__(self, child: Client, child_url: str, settings: Settings, version: str) -> None:
+        self._child = child
+        self._child_url = child_url
+        self._settings = settings
+        self._parent = Parent(settings)
+        self._recorder = EventRecorder(child, "clusternet-agent")
+        self._static_status = static_status(settings, child_url, version)
+
+    async def lead(self, lease: Object) -> None:
+        """Do the agent's work for as long as the Lease is held; runs until cancelled."""
+        identity = cluster_id(lease)
+        log.info("leading; the identity of this cluster is %s", identity)
+        progress = Progress(self._child, self._recorder, lease)
+        collector = Collector(self._child, self._settings, self._static_status)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(progress.run(), name="progress")
+            tasks.create_task(collector.run(), name="collector")
+            tasks.create_task(self._stay_registered(identity, collector, progress), name="registration")
+
+    async def _stay_registered(self, identity: str, collector: Collector, progress: Progress) -> None:
+        registrar = Registrar(self._child, self._parent, self._settings, identity, progress)
+        backoff = Backoff(0.1, 30)
+        while True:
+            membership = await registrar.run()
+            began = time.monotonic()
+            try:
+                await self._report(membership, identity, collector, progress)
+            except* MembershipLost as losses:
+                loss = losses.exceptions[0]
+                progress.failed(Track.HEARTBEAT, Reason.HEARTBEAT_FAILED, f"{loss}; registering again")
+            if time.monotonic() - began > _STEADY:
+                backoff.reset()
+            await backoff.sleep()
+
+    async def _report(
+        self, membership: Membership, identity: str, collector: Collector, progress: Progress
+    ) -> None:
+        credential = membership.credential
+        async with (
+            self._parent.client(credential.parent_url, credential.token, membership.trusted_ca) as parent,
+            asyncio.TaskGroup() as tasks,
+        ):
+            heartbeat = Heartbeat(
+                parent,
+                membership,
+                cluster_id=identity,
+                collector=collector,
+                update_frequency=self._settings.update_frequency,
+                progress=progress,
+            )
+            deployer = DeployerCredential(
+                self._child,
+                parent,
+                child_namespace=self._settings.system_namespace,
+                parent_namespace=credential.namespace,
+                cluster_id=identity,
+                child_url=self._child_url,
+                progress=progress,
+            )
+            tasks.create_task(heartbeat.run(), name="heartbeat")
+            tasks.create_task(deployer.run(), name="deployer")

@@ -1,0 +1,271 @@
+"""The way to an approved registration (spec/02 §1 steps 3–7, §5).
+
+The stored credential `parent-cluster` is tried first, then the registration token. A credential counts as refused only
+when the parent answers 401 or 403: a parent that cannot be reached changes nothing. Every attempt begins at the
+ClusterRegistrationRequest, which is posted when the parent has none. So the same loop registers a new cluster, picks up
+a rotated credential and registers again at a parent that was made anew.
+
+How it stands is told by `progress` (annotation `clusternet.io/registration-status` of the Lease).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import logging
+import secrets as randomness
+import time
+from dataclasses import dataclass
+
+from clusternet_engine.agent.backoff import Backoff
+from clusternet_engine.agent.parent import Parent, diagnose
+from clusternet_engine.agent.progress import Progress, Reason, Status, Track
+from clusternet_engine.agent.secrets import (
+    REGISTRATION_SECRET,
+    ParentCredential,
+    Registration,
+    SecretInvalid,
+    parent_cluster_secret,
+    parent_credential,
+    registration,
+)
+from clusternet_engine.agent.settings import RANDOM_SUFFIX_LENGTH, Settings
+from clusternet_engine.kube.client import Client
+from clusternet_engine.kube.config import ConfigError
+from clusternet_engine.kube.errors import AlreadyExists, ApiError, ConnectionFailed, Forbidden, NotFound, Unauthorized
+from clusternet_engine.kube.resources import CLUSTER_REGISTRATION_REQUESTS, SECRETS, Object
+from clusternet_engine.model import constants as names
+
+RANDOM_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+"""Characters of random suffixes (spec/01 §7)."""
+
+_PENDING_TOLD_AFTER = 2.0
+"""Seconds without an answer of the hub before the wait is worth a message."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """An approved registration: as whom to speak to the parent, trusting which CA, and the ManagedCluster's name."""
+
+    credential: ParentCredential
+    trusted_ca: bytes | None
+    cluster_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """What an approved ClusterRegistrationRequest says; `label_name` is the name its label gives the cluster."""
+
+    credential: ParentCredential
+    cluster_name: str
+    label_name: str
+
+
+class Stuck(Exception):
+    """An attempt has failed for a reason people should hear of."""
+
+    def __init__(self, status: Status) -> None:
+        super().__init__(status.message)
+        self.status = status
+
+
+def request_name(cluster_id: str) -> str:
+    """Return the name of a cluster's ClusterRegistrationRequest."""
+    return f"{names.PREFIX}{cluster_id}"
+
+
+def registration_request(settings: Settings, cluster_id: str) -> Object:
+    """Return the ClusterRegistrationRequest to post (spec/02 §5); without a wanted name, one is made from the prefix."""
+    name = settings.cluster_name or f"{settings.cluster_name_prefix}-{_random_suffix()}"
+    optional = {
+        "clusterNamespace": settings.cluster_namespace,
+        "clusterLabels": dict(settings.cluster_labels),
+    }
+    return {
+        "apiVersion": CLUSTER_REGISTRATION_REQUESTS.api_version,
+        "kind": CLUSTER_REGISTRATION_REQUESTS.kind,
+        "metadata": {
+            "name": request_name(cluster_id),
+            "labels": {
+                names.REGISTERED_BY_LABEL: names.REGISTERED_BY_AGENT,
+                names.CLUSTER_ID_LABEL: cluster_id,
+                names.CLUSTER_NAME_LABEL: name,
+            },
+        },
+        "spec": {
+            "clusterId": cluster_id,
+            "clusterType": settings.cluster_type,
+            "clusterName": name,
+            "syncMode": settings.sync_mode,
+            **{key: value for key, value in optional.items() if value},
+        },
+    }
+
+
+def _random_suffix() -> str:
+    return "".join(randomness.choice(RANDOM_ALPHABET) for _ in range(RANDOM_SUFFIX_LENGTH))
+
+
+def verdict(request: Object, url: str) -> Approval | Status:
+    """Return what the hub has decided: an approval, or the reason why there is none yet.
+
+    Args:
+        request: the ClusterRegistrationRequest as the parent has it.
+        url: the URL by which the parent is reached.
+    """
+    status = request.get("status") or {}
+    result, message = status.get("result"), status.get("errorMessage") or ""
+    if result == names.DENIED:
+        return Status(Reason.REGISTRATION_DENIED, f"the hub denies the registration: {message or 'without a reason'}")
+    if result != names.APPROVED:
+        return Status(
+            Reason.REGISTRATION_PENDING,
+            f"the hub cannot approve the registration yet: {message}"
+            if message
+            else f"the hub has not answered {request['metadata']['name']}; is it running?",
+        )
+    try:
+        token = base64.b64decode(status.get("token") or "", validate=True).decode()
+        ca_certificate = base64.b64decode(status.get("caCertificate") or "", validate=True)
+    except (binascii.Error, UnicodeDecodeError):
+        token, ca_certificate = "", b""
+    namespace, cluster = status.get("dedicatedNamespace") or "", status.get("managedClusterName") or ""
+    if not (token and ca_certificate and namespace and cluster):
+        return Status(Reason.REGISTRATION_PENDING, "the hub has approved the registration without a whole credential")
+    labels = request["metadata"].get("labels") or {}
+    credential = ParentCredential(url, namespace, token, ca_certificate)
+    return Approval(credential, cluster, labels.get(names.CLUSTER_NAME_LABEL, cluster))
+
+
+class Registrar:
+    """Registers this child with its parent.
+
+    Args:
+        child: client of the child cluster.
+        parent: makes the clients of the parent.
+        settings: the agent's flags.
+        cluster_id: identity of this child (spec/02 §4).
+        progress: hears of everything that goes wrong.
+    """
+
+    def __init__(self, child: Client, parent: Parent, settings: Settings, cluster_id: str, progress: Progress) -> None:
+        self._child = child
+        self._parent = parent
+        self._settings = settings
+        self._cluster_id = cluster_id
+        self._progress = progress
+
+    async def run(self) -> Membership:
+        """Return when the cluster is approved and its credential is stored on the child; tries until cancelled."""
+        backoff = Backoff(0.1, 8)
+        while True:
+            try:
+                membership = await self._attempt()
+            except Stuck as stuck:
+                self._progress.failed(Track.REGISTRATION, stuck.status.reason, stuck.status.message)
+                await backoff.sleep()
+            else:
+                namespace = membership.credential.namespace
+                url = membership.credential.parent_url
+                self._progress.approved(f"ManagedCluster {namespace}/{membership.cluster_name} of {url}")
+                return membership
+
+    async def _attempt(self) -> Membership:
+        source = await self._registration()
+        secret = await self._child_secret(names.PARENT_CLUSTER_SECRET)
+        stored = parent_credential(secret, source.parent_url) if secret else None
+        trusted_ca = await self._parent.trusted_ca(source, stored)
+        approval = await self._approval(source, stored, trusted_ca)
+        if approval.credential != stored:
+            await self._store(approval, exists=secret is not None)
+        return Membership(approval.credential, trusted_ca, approval.cluster_name)
+
+    async def _registration(self) -> Registration:
+        settings = self._settings
+        given = settings.ca_file.read_bytes() if settings.ca_file else None
+        if settings.parent_url and settings.token:
+            return Registration(settings.parent_url, settings.token, given)
+        secret = await self._child_secret(REGISTRATION_SECRET)
+        if secret is None:
+            message = f"Secret {settings.system_namespace}/{REGISTRATION_SECRET} does not exist on the child"
+            raise Stuck(Status(Reason.REGISTRATION_SECRET_INVALID, message))
+        try:
+            read = registration(secret)
+        except SecretInvalid as error:
+            raise Stuck(Status(Reason.REGISTRATION_SECRET_INVALID, str(error))) from None
+        return Registration(
+            settings.parent_url or read.parent_url, settings.token or read.token, given or read.ca_certificate
+        )
+
+    async def _approval(
+        self, source: Registration, stored: ParentCredential | None, trusted_ca: bytes | None
+    ) -> Approval:
+        url = source.parent_url
+        try:
+            if stored:
+                try:
+                    async with self._parent.client(url, stored.token, trusted_ca) as client:
+                        return await self._poll(client, url)
+                except (Unauthorized, Forbidden) as refusal:
+                    log.info("the parent refuses the stored credential (%d); trying the token", refusal.status)
+            async with self._parent.client(url, source.token, trusted_ca) as client:
+                return await self._poll(client, url)
+        except (ApiError, ConnectionFailed) as error:
+            raise Stuck(diagnose(error, url)) from None
+        except ConfigError as error:
+            raise Stuck(Status(Reason.REGISTRATION_SECRET_INVALID, f"the CA of the parent: {error}")) from None
+
+    async def _poll(self, client: Client, url: str) -> Approval:
+        """Return the approval once the request has it; the agent may read this one object, not watch it."""
+        backoff = Backoff(0.02, 4)
+        started = time.monotonic()
+        while True:
+            decision = verdict(await self._request(client), url)
+            if isinstance(decision, Approval):
+                return decision
+            if decision.reason is Reason.REGISTRATION_DENIED or time.monotonic() - started > _PENDING_TOLD_AFTER:
+                self._progress.failed(Track.REGISTRATION, decision.reason, decision.message)
+            await backoff.sleep()
+
+    async def _request(self, client: Client) -> Object:
+        name = request_name(self._cluster_id)
+        try:
+            return await client.get(CLUSTER_REGISTRATION_REQUESTS, name)
+        except NotFound:
+            body = registration_request(self._settings, self._cluster_id)
+        try:
+            request = await client.create(CLUSTER_REGISTRATION_REQUESTS, body)
+        except AlreadyExists:
+            return await client.get(CLUSTER_REGISTRATION_REQUESTS, name)
+        log.info("posted the registration request %s for the cluster %s", name, body["spec"]["clusterName"])
+        return request
+
+    async def _store(self, approval: Approval, *, exists: bool) -> None:
+        secret = parent_cluster_secret(
+            approval.credential,
+            secret_namespace=self._settings.system_namespace,
+            cluster_id=self._cluster_id,
+            cluster_name=approval.label_name,
+        )
+        try:
+            if exists:
+                await self._child.update(SECRETS, secret)
+            else:
+                await self._child.create(SECRETS, secret, self._settings.system_namespace)
+        except (ApiError, ConnectionFailed) as error:
+            raise Stuck(self._child_failed(names.PARENT_CLUSTER_SECRET, error)) from None
+        log.info("stored the credential for the parent in Secret %s", names.PARENT_CLUSTER_SECRET)
+
+    async def _child_secret(self, name: str) -> Object | None:
+        try:
+            return await self._child.get(SECRETS, name, self._settings.system_namespace)
+        except NotFound:
+            return None
+        except (ApiError, ConnectionFailed) as error:
+            raise Stuck(self._child_failed(name, error)) from None
+
+    def _child_failed(self, name: str, error: Exception) -> Status:
+        where = f"{self._settings.system_namespace}/{name}"
+        return Status(Reason.CHILD_ACCESS_FAILED, f"Secret {where} of the child cannot be read or written: {error}")

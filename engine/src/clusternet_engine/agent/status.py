@@ -1,0 +1,164 @@
+"""Collects what the ManagedCluster's status says about the child (spec/02 §8)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from clusternet_engine.agent.settings import Settings
+from clusternet_engine.kube.client import Client
+from clusternet_engine.kube.errors import ApiError, ConnectionFailed
+from clusternet_engine.kube.resources import NODES, PODS, Object, Resource
+from clusternet_engine.model.cidrs import cluster_cidr, service_cidr
+from clusternet_engine.model.conditions import ready_condition
+from clusternet_engine.model.labels import aggregate_labels
+from clusternet_engine.model.nodes import node_statistics, sum_resources
+
+NODE_METRICS = Resource("metrics.k8s.io", "v1beta1", "nodes", "NodeMetrics", False)
+POD_METRICS = Resource("metrics.k8s.io", "v1beta1", "pods", "PodMetrics", True)
+
+_PROBE_TIMEOUT = 5.0
+_COMPONENT_SELECTORS = (
+    "component in (kube-apiserver,kube-controller-manager)",
+    "app.kubernetes.io/component in (kube-apiserver,kube-controller-manager)",
+    "k8s-app=kube-proxy",
+)
+"""Where Kubernetes distributions show the flags of their control plane."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One collection: the status without conditions, the Ready condition, and the labels aggregated from the nodes."""
+
+    status: Mapping[str, Any]
+    condition: Object
+    node_labels: Mapping[str, str]
+
+    @property
+    def ready(self) -> bool:
+        """Whether the child answered its health probes."""
+        return bool(self.condition["status"] == "True")
+
+
+class Collector:
+    """Collects every `collect_frequency` seconds and keeps the newest observation.
+
+    A part that cannot be read keeps what it was before; a child that answers nothing is observed as not ready.
+
+    Args:
+        child: client of the child cluster.
+        settings: the agent's flags.
+        static: the status fields that never change while the agent runs.
+    """
+
+    def __init__(self, child: Client, settings: Settings, static: Mapping[str, Any]) -> None:
+        self._child = child
+        self._settings = settings
+        self._status: dict[str, Any] = dict(static)
+        self._node_labels: Mapping[str, str] = {}
+        self._latest: Observation | None = None
+        self._collected = asyncio.Condition()
+
+    async def run(self) -> None:
+        """Collect until cancelled."""
+        while True:
+            observation = await self._collect()
+            async with self._collected:
+                self._latest = observation
+                self._collected.notify_all()
+            await asyncio.sleep(self._settings.collect_frequency)
+
+    async def latest(self) -> Observation:
+        """Return the newest observation; waits for the first."""
+        async with self._collected:
+            await self._collected.wait_for(lambda: self._latest is not None)
+        assert self._latest is not None
+        return self._latest
+
+    async def readiness_other_than(self, ready: bool, timeout: float) -> None:
+        """Return when an observation says something else than `ready`, or after `timeout` seconds."""
+        try:
+            async with asyncio.timeout(timeout), self._collected:
+                await self._collected.wait_for(lambda: self._latest is not None and self._latest.ready != ready)
+        except TimeoutError:
+            return
+
+    async def _collect(self) -> Observation:
+        parts: list[Coroutine[Any, Any, dict[str, Any]]] = [
+            self._version(),
+            self._health(),
+            self._nodes(),
+            self._networks(),
+        ]
+        if self._settings.use_metrics_server:
+            parts += [self._pod_metrics(), self._node_metrics()]
+        for result in await asyncio.gather(*parts, return_exceptions=True):
+            if isinstance(result, ApiError | ConnectionFailed):
+                log.warning("a part of the status could not be collected: %s", result)
+            elif isinstance(result, BaseException):
+                raise result
+            else:
+                self._status |= result
+        now = datetime.now(UTC)
+        self._status["lastObservedTime"] = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+        healthy = (self._status["livez"] and self._status["readyz"]) or self._status["healthz"]
+        return Observation(dict(self._status), ready_condition(healthy, now), self._node_labels)
+
+    async def _version(self) -> dict[str, Any]:
+        response = await self._child.raw("GET", "/version", timeout=_PROBE_TIMEOUT)
+        if response.status != 200:
+            raise ConnectionFailed(f"/version answers {response.status}")
+        version = orjson.loads(response.body)
+        return {"k8sVersion": version.get("gitVersion", ""), "platform": version.get("platform", "")}
+
+    async def _health(self) -> dict[str, Any]:
+        names = ("healthz", "livez", "readyz")
+        return dict(zip(names, await asyncio.gather(*(self._probe(f"/{name}") for name in names)), strict=True))
+
+    async def _probe(self, path: str) -> bool:
+        try:
+            return (await self._child.raw("GET", path, timeout=_PROBE_TIMEOUT)).status == 200
+        except ConnectionFailed as error:
+            log.warning("%s of the child: %s", path, error)
+            return False
+
+    async def _nodes(self) -> dict[str, Any]:
+        nodes = (await self._child.list(NODES)).items
+        self._node_labels = aggregate_labels(
+            nodes, self._settings.aggregate_prefixes, self._settings.aggregate_threshold
+        )
+        return {
+            "nodeStatistics": node_statistics(nodes),
+            "capacity": sum_resources(node.get("status", {}).get("capacity", {}) for node in nodes),
+            "allocatable": sum_resources(node.get("status", {}).get("allocatable", {}) for node in nodes),
+        }
+
+    async def _networks(self) -> dict[str, Any]:
+        lists = await asyncio.gather(*(self._child.list(PODS, label_selector=s) for s in _COMPONENT_SELECTORS))
+        pods = [pod for found in lists for pod in found.items]
+        return {
+            "serviceCIDR": service_cidr(pods) or os.environ.get("SERVICE_CIDR", ""),
+            "clusterCIDR": cluster_cidr(pods) or os.environ.get("CLUSTER_CIDR", ""),
+        }
+
+    async def _pod_metrics(self) -> dict[str, Any]:
+        pods = (await self._child.list(POD_METRICS)).items
+        return {
+            "podStatistics": {
+                "totalPods": len(pods),
+                "runningPods": sum(1 for pod in pods if pod.get("containers")),
+            }
+        }
+
+    async def _node_metrics(self) -> dict[str, Any]:
+        usage = sum_resources(node.get("usage", {}) for node in (await self._child.list(NODE_METRICS)).items)
+        return {"resourceUsage": {"cpuUsage": usage["cpu"], "memoryUsage": usage["memory"]}}

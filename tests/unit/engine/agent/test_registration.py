@@ -1,0 +1,111 @@
+import base64
+import re
+from argparse import Namespace
+
+import pytest
+
+from clusternet_engine.agent.progress import Reason
+from clusternet_engine.agent.registration import Approval, registration_request, verdict
+from clusternet_engine.agent.secrets import ParentCredential
+
+URL = "https://parent"
+ID = "8f1a2f0e-3f3b-4b0e-9a53-0d9b6f0c1e2d"
+
+
+def wanted(**changes):
+    values = {
+        "cluster_name": "child1",
+        "cluster_name_prefix": "clusternet-cluster",
+        "cluster_namespace": "",
+        "cluster_type": "StandardCluster",
+        "sync_mode": "Dual",
+        "cluster_labels": {},
+    }
+    return Namespace(**(values | changes))
+
+
+def request(**status):
+    return {
+        "metadata": {"name": f"clusternet-{ID}", "labels": {"clusters.clusternet.io/cluster-name": "child1"}},
+        "status": status,
+    }
+
+
+def approved(**changes):
+    return request(
+        **{
+            "result": "Approved",
+            "token": base64.b64encode(b"sa-token").decode(),
+            "caCertificate": base64.b64encode(b"CA").decode(),
+            "dedicatedNamespace": "clusternet-x7k2b",
+            "managedClusterName": "child1",
+        }
+        | changes
+    )
+
+
+def test_the_request_is_the_one_of_clusternet():
+    body = registration_request(wanted(cluster_labels={"env": "prod"}, cluster_namespace="fleet-1"), ID)
+    assert body == {
+        "apiVersion": "clusters.clusternet.io/v1beta1",
+        "kind": "ClusterRegistrationRequest",
+        "metadata": {
+            "name": f"clusternet-{ID}",
+            "labels": {
+                "clusters.clusternet.io/registered-by": "clusternet-agent",
+                "clusters.clusternet.io/cluster-id": ID,
+                "clusters.clusternet.io/cluster-name": "child1",
+            },
+        },
+        "spec": {
+            "clusterId": ID,
+            "clusterType": "StandardCluster",
+            "clusterName": "child1",
+            "clusterNamespace": "fleet-1",
+            "syncMode": "Dual",
+            "clusterLabels": {"env": "prod"},
+        },
+    }
+
+
+def test_what_was_not_asked_for_is_left_out():
+    assert set(registration_request(wanted(), ID)["spec"]) == {"clusterId", "clusterType", "clusterName", "syncMode"}
+
+
+def test_a_name_is_made_from_the_prefix():
+    body = registration_request(wanted(cluster_name="", cluster_name_prefix="edge"), ID)
+    name = body["spec"]["clusterName"]
+    assert re.fullmatch(r"edge-[bcdfghjklmnpqrstvwxz2456789]{5}", name)
+    assert body["metadata"]["labels"]["clusters.clusternet.io/cluster-name"] == name
+
+
+def test_an_approval_gives_the_credential():
+    credential = ParentCredential(URL, "clusternet-x7k2b", "sa-token", b"CA")
+    assert verdict(approved(), URL) == Approval(credential, "child1", "child1")
+
+
+@pytest.mark.parametrize("missing", ["token", "caCertificate", "dedicatedNamespace", "managedClusterName"])
+def test_an_approval_without_a_whole_credential_is_waited_for(missing):
+    assert verdict(approved(**{missing: ""}), URL).reason is Reason.REGISTRATION_PENDING
+
+
+def test_an_approval_that_is_not_base64_is_waited_for():
+    assert verdict(approved(token="%%%"), URL).reason is Reason.REGISTRATION_PENDING
+
+
+def test_a_denial_says_why():
+    decision = verdict(request(result="Denied", errorMessage="the ids differ"), URL)
+    assert decision.reason is Reason.REGISTRATION_DENIED
+    assert "the ids differ" in decision.message
+
+
+def test_no_answer_of_the_hub():
+    decision = verdict({"metadata": {"name": f"clusternet-{ID}"}}, URL)
+    assert decision.reason is Reason.REGISTRATION_PENDING
+    assert "is it running?" in decision.message
+
+
+def test_the_hub_says_why_it_cannot_approve_yet():
+    decision = verdict(request(errorMessage="namespace fleet-1 belongs to another cluster"), URL)
+    assert decision.reason is Reason.REGISTRATION_PENDING
+    assert "namespace fleet-1 belongs to another cluster" in decision.message
