@@ -1,0 +1,127 @@
+# Copyright: (c) 2026, The clusternet.core authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Kubeconfigs: read, merge, choose a context. Paths inside come out absolute, as kubectl reads them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any, Optional, Union
+
+from ansible.module_utils.basic import missing_required_lib
+from ansible_collections.clusternet.core.plugins.module_utils.errors import ConfigError, MissingLibrary
+
+try:
+    import yaml
+except ImportError:
+    yaml = None
+
+DEFAULT_PATH = "~/.kube/config"
+_SECTIONS = {"clusters": "cluster", "contexts": "context", "users": "user"}
+_PATHS = {"clusters": ("certificate-authority",), "users": ("client-certificate", "client-key", "tokenFile")}
+
+
+def load(source: Union[str, Mapping[str, Any], None], environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
+    """Read a kubeconfig.
+
+    :param source: a path (``~`` is the home folder, relative means to the working directory), several paths joined by
+        the separator of the platform, or the content as dictionary; ``None`` means ``$KUBECONFIG``, else
+        ``~/.kube/config``
+    :returns: one kubeconfig; of entries with the same name the first wins, as in kubectl
+    :raises ConfigError: no file is there, or it is not a kubeconfig
+    :raises MissingLibrary: the file is YAML and PyYAML is not installed
+    """
+    if isinstance(source, Mapping):
+        return dict(source)
+    paths = [
+        os.path.abspath(os.path.expandvars(os.path.expanduser(path)))
+        for path in (source or environ.get("KUBECONFIG") or DEFAULT_PATH).split(os.pathsep)
+        if path
+    ]
+    found = [path for path in paths if os.path.exists(path)]
+    if not found:
+        raise ConfigError(
+            "kubeconfig",
+            f"There is no kubeconfig at {' or '.join(paths)}. Set kubeconfig (or K8S_AUTH_KUBECONFIG) to one, "
+            "or set host and api_key.",
+        )
+    return _merge([_with_absolute_paths(_read(path), os.path.dirname(path)) for path in found])
+
+
+def entries(config: Mapping[str, Any], context: Optional[str] = None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Choose the cluster and the user of a context.
+
+    :param context: name of the context; ``None`` means ``current-context``
+    :returns: the ``cluster`` and the ``user`` mapping
+    :raises ConfigError: a name is not there
+    """
+    name = context or config.get("current-context")
+    if not name:
+        raise ConfigError("context", "The kubeconfig has no current-context; name one with context.")
+    chosen = _entry(config, "contexts", name, "context")
+    cluster = _entry(config, "clusters", chosen.get("cluster"), "kubeconfig")
+    user = _entry(config, "users", chosen["user"], "kubeconfig") if chosen.get("user") else {}
+    return cluster, user
+
+
+def _entry(config: Mapping[str, Any], section: str, name: Any, option: str) -> dict[str, Any]:
+    for item in config.get(section) or []:
+        if item.get("name") == name:
+            return item.get(_SECTIONS[section]) or {}
+    known = ", ".join(sorted(str(item.get("name")) for item in config.get(section) or [])) or "none"
+    raise ConfigError(option, f"The kubeconfig has no {_SECTIONS[section]} '{name}' (there: {known}).")
+
+
+def _read(path: str) -> dict[str, Any]:
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError("kubeconfig", f"Cannot read the kubeconfig {path}: {error}") from error
+    try:
+        config = json.loads(text) if text.lstrip().startswith("{") else _yaml(text, path)
+    except ValueError as error:
+        raise ConfigError("kubeconfig", f"The kubeconfig {path} is neither JSON nor YAML.") from error
+    if not isinstance(config, dict):
+        raise ConfigError("kubeconfig", f"{path} is not a kubeconfig.")
+    return config
+
+
+def _yaml(text: str, path: str) -> Any:
+    if yaml is None:
+        raise MissingLibrary(
+            "PyYAML",
+            missing_required_lib("PyYAML", reason=f"to read {path}", url="https://pypi.org/project/PyYAML/")
+            + " A kubeconfig in JSON needs no package.",
+        )
+    try:
+        return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except yaml.YAMLError as error:
+        raise ValueError("not YAML") from error
+
+
+def _with_absolute_paths(config: dict[str, Any], folder: str) -> dict[str, Any]:
+    for section, names in _PATHS.items():
+        for item in config.get(section) or []:
+            values = item.get(_SECTIONS[section]) or {}
+            for name in names:
+                if values.get(name):
+                    values[name] = os.path.join(folder, values[name])
+            command = (values.get("exec") or {}).get("command", "")
+            if "/" in command:
+                values["exec"]["command"] = os.path.join(folder, command)
+    return config
+
+
+def _merge(configs: list[dict[str, Any]]) -> dict[str, Any]:
+    merged: dict[str, Any] = {"apiVersion": "v1", "kind": "Config"}
+    for config in configs:
+        if config.get("current-context"):
+            merged.setdefault("current-context", config["current-context"])
+        for section in _SECTIONS:
+            known = {item.get("name") for item in merged.setdefault(section, [])}
+            merged[section].extend(item for item in config.get(section) or [] if item.get("name") not in known)
+    return merged
