@@ -1,0 +1,1 @@
+"""Access to Kubernetes API servers: client, informer, work queue, controller, leader lease, events."""

@@ -1,0 +1,470 @@
+"""A thin client of the Kubernetes API on aiohttp and orjson."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import socket
+import ssl
+import time
+import urllib.request
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import aiohttp
+import orjson
+
+from clusternet_engine import metrics
+from clusternet_engine.kube.config import ClusterConfig, ConfigError
+from clusternet_engine.kube.credentials import token_source
+from clusternet_engine.kube.errors import (
+    ConnectionFailed,
+    Expired,
+    error_from_response,
+    retry_after_seconds,
+)
+from clusternet_engine.kube.ratelimit import TokenBucket
+from clusternet_engine.kube.resources import Object, Resource
+from clusternet_engine.kube.tls import client_context
+from clusternet_engine.kube.watch import MalformedEvent, WatchDecoder, WatchEvent
+
+REQUEST_TIMEOUT = 30.0
+"""Seconds a request may take, with its rate limit, retries and body."""
+CONNECT_TIMEOUT = 10.0
+"""Seconds to connect and shake hands."""
+WATCH_TIMEOUT = (300.0, 600.0)
+"""Seconds after which the server ends a watch; drawn at random, so that watches do not end together."""
+WATCH_SILENCE = 120.0
+"""Seconds without a byte after which a watch counts as broken; API servers send bookmarks every minute."""
+LIST_RESTARTS = 3
+"""Times a list starts again because its continue token expired."""
+MAX_CONNECTIONS = 100
+READ_CHUNK = 2**16
+
+
+class PatchType(StrEnum):
+    """Content types of PATCH."""
+
+    MERGE = "application/merge-patch+json"
+    JSON = "application/json-patch+json"
+    STRATEGIC = "application/strategic-merge-patch+json"
+    APPLY = "application/apply-patch+yaml"
+
+
+@dataclass(slots=True)
+class ObjectList:
+    """All objects of a list and the version of the whole, from which a watch can start."""
+
+    items: list[Object] = field(default_factory=list)
+    resource_version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An HTTP answer of any status; ``headers`` ignore case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Client:
+    """Requests to one API server with one identity, over kept-alive connections.
+
+    Use as ``async with Client(config) as client``. Every method raises
+    :class:`~clusternet_engine.kube.errors.ApiError` (or the subclass for the status) when the server refuses,
+    :class:`~clusternet_engine.kube.errors.ConnectionFailed` when there is no whole answer within its time, and
+    :class:`~clusternet_engine.kube.config.ConfigError` when a token file or credential plugin fails.
+
+    A 429 or 503 with ``Retry-After`` is retried within the request's time, except for POST. A 401 makes the client
+    fetch its token anew and try once more.
+
+    :param qps: requests a second after the burst; 0 = no limit.
+    :param burst: requests let through at once.
+    :raises ConfigError: CA or client certificate are unreadable.
+    """
+
+    def __init__(
+        self,
+        config: ClusterConfig,
+        qps: float = 50.0,
+        burst: int = 100,
+        user_agent: str = "clusternet-engine",
+    ) -> None:
+        self.config = config
+        self._limiter = TokenBucket(qps, burst)
+        self._tokens = token_source(config)
+        self._user_agent = user_agent
+        self._proxy = config.proxy_url or _environment_proxy(config.server)
+        self._ssl = _ssl_context(config)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=MAX_CONNECTIONS, ssl=self._ssl, keepalive_timeout=90.0, socket_factory=_keepalive_socket
+            ),
+            headers={"User-Agent": self._user_agent, "Accept": "application/json"},
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close all connections; the client can't be used afterwards."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def get(
+        self, resource: Resource, name: str, namespace: str | None = None, *, subresource: str | None = None
+    ) -> Object:
+        """Read one object."""
+        return await self._json("GET", resource.path(namespace, name, subresource))
+
+    async def list(
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        *,
+        label_selector: str | None = None,
+        field_selector: str | None = None,
+        limit: int = 500,
+    ) -> ObjectList:
+        """Read all objects, page by page; starts again when the server forgets the snapshot (410).
+
+        Items get the ``apiVersion`` and ``kind`` that lists leave out.
+
+        :param namespace: ``None`` = all namespaces.
+        :param limit: objects a page.
+        """
+        path = resource.path(namespace)
+        query = _selectors(label_selector, field_selector)
+        for restarts_left in range(LIST_RESTARTS, -1, -1):
+            try:
+                return await self._pages(resource, path, {**query, "limit": str(limit)})
+            except Expired:
+                if not restarts_left:
+                    raise
+        raise AssertionError("unreachable")
+
+    async def _pages(self, resource: Resource, path: str, query: dict[str, str]) -> ObjectList:
+        result = ObjectList()
+        while True:
+            page = await self._json("GET", path, params=query)
+            items = page.get("items") or []
+            for item in items:
+                item.setdefault("apiVersion", resource.api_version)
+                item.setdefault("kind", resource.kind)
+            result.items += items
+            metadata = page.get("metadata") or {}
+            result.resource_version = metadata.get("resourceVersion", "")
+            if not metadata.get("continue"):
+                return result
+            query = {**query, "continue": metadata["continue"]}
+
+    async def create(
+        self, resource: Resource, body: Object, namespace: str | None = None, *, subresource: str | None = None
+    ) -> Object:
+        """POST an object, or with ``subresource`` post to that of the object named in ``body`` (e.g. ``token``).
+
+        :param namespace: ``None`` = the body's own.
+        """
+        metadata = body.get("metadata") or {}
+        name = metadata.get("name") if subresource else None
+        return await self._json(
+            "POST", resource.path(namespace or metadata.get("namespace"), name, subresource), body=body
+        )
+
+    async def update(self, resource: Resource, body: Object, *, subresource: str | None = None) -> Object:
+        """PUT an object; namespace and name come from its metadata, a ``resourceVersion`` there guards the write."""
+        metadata = body["metadata"]
+        path = resource.path(metadata.get("namespace"), metadata["name"], subresource)
+        return await self._json("PUT", path, body=body)
+
+    async def patch(
+        self,
+        resource: Resource,
+        name: str,
+        patch: Any,
+        namespace: str | None = None,
+        *,
+        kind: PatchType = PatchType.MERGE,
+        subresource: str | None = None,
+        field_manager: str | None = None,
+        force: bool = False,
+    ) -> Object:
+        """PATCH an object.
+
+        :param patch: a partial object, or a list of operations for :attr:`PatchType.JSON`.
+        :param field_manager: owner of the fields; needed for :attr:`PatchType.APPLY`.
+        :param force: take over fields that other managers own (``APPLY`` only).
+        """
+        params = {"fieldManager": field_manager} if field_manager else {}
+        if force:
+            params["force"] = "true"
+        path = resource.path(namespace, name, subresource)
+        return await self._json("PATCH", path, params=params, body=patch, content_type=kind.value)
+
+    async def delete(
+        self,
+        resource: Resource,
+        name: str,
+        namespace: str | None = None,
+        *,
+        uid: str | None = None,
+        propagation: str | None = None,
+    ) -> None:
+        """DELETE an object.
+
+        :param uid: delete only the object with this UID (else :class:`~clusternet_engine.kube.errors.Conflict`).
+        :param propagation: ``Background``, ``Foreground`` or ``Orphan``.
+        """
+        options: Object = {"apiVersion": "v1", "kind": "DeleteOptions"}
+        if uid:
+            options["preconditions"] = {"uid": uid}
+        if propagation:
+            options["propagationPolicy"] = propagation
+        await self._json("DELETE", resource.path(namespace, name), body=options)
+
+    async def watch(
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        *,
+        resource_version: str,
+        label_selector: str | None = None,
+        field_selector: str | None = None,
+        timeout_seconds: float | None = None,
+    ) -> AsyncGenerator[WatchEvent, None]:
+        """Changes after ``resource_version``, bookmarks included, until the server ends the watch.
+
+        Close the iterator (``contextlib.aclosing``) when leaving it early.
+
+        :param timeout_seconds: when the server shall end it; ``None`` = :data:`WATCH_TIMEOUT`.
+        :raises Expired: the server no longer knows the resource version; list again.
+        :raises ConnectionFailed: cut off, malformed, or silent for :data:`WATCH_SILENCE`.
+        """
+        path = resource.path(namespace)
+        seconds = timeout_seconds if timeout_seconds is not None else random.uniform(*WATCH_TIMEOUT)  # noqa: S311
+        params = {
+            **_selectors(label_selector, field_selector),
+            "watch": "1",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": resource_version,
+            "timeoutSeconds": str(max(1, int(seconds))),
+        }
+        timeout = aiohttp.ClientTimeout(
+            total=None, connect=REQUEST_TIMEOUT, sock_connect=CONNECT_TIMEOUT, sock_read=WATCH_SILENCE
+        )
+        url = f"{self.config.server}{path}"
+        decoder = WatchDecoder(path)
+        with _connection_errors(url, WATCH_SILENCE):
+            await self._limiter.acquire()
+            async with contextlib.AsyncExitStack() as stack:
+                response = await self._open_watch(stack, url, params, timeout)
+                if response.status != 200:
+                    async with asyncio.timeout(REQUEST_TIMEOUT):
+                        body = await response.read()
+                    raise error_from_response("WATCH", path, response.status, response.headers, body)
+                async for chunk in response.content.iter_any():
+                    for event in decoder.feed(chunk):
+                        yield event
+        if decoder.partial:
+            raise ConnectionFailed(url, "closed", "the watch ended in the middle of an event")
+
+    async def _open_watch(
+        self, stack: contextlib.AsyncExitStack, url: str, params: dict[str, str], timeout: aiohttp.ClientTimeout
+    ) -> aiohttp.ClientResponse:
+        for renew in (False, True):
+            headers = {**await self._authorization(renew), "Accept-Encoding": "identity"}
+            response = await stack.enter_async_context(
+                self._request("GET", url, params=params, headers=headers, timeout=timeout)
+            )
+            metrics.API_REQUESTS.labels("WATCH", str(response.status)).inc()
+            if response.status != 401:
+                break
+        return response
+
+    async def raw(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        timeout: float = REQUEST_TIMEOUT,
+    ) -> Response:
+        """Any request, e.g. ``/version`` or ``/readyz``; the status is the caller's to judge.
+
+        :param path: starts with ``/``.
+        :param body: sent as ``application/json``.
+        :param timeout: seconds for the whole request.
+        """
+        content_type = "application/json" if body is not None else None
+        return await self._send(method, path, params, body, content_type, timeout)
+
+    async def _json(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Any = None,
+        content_type: str = "application/json",
+    ) -> Object:
+        data = None if body is None else orjson.dumps(body)
+        response = await self._send(method, path, params, data, content_type if data else None, REQUEST_TIMEOUT)
+        if response.status >= 300:
+            raise error_from_response(method, path, response.status, response.headers, response.body)
+        try:
+            answer = orjson.loads(response.body)
+        except orjson.JSONDecodeError:
+            answer = None
+        if not isinstance(answer, dict):
+            raise ConnectionFailed(f"{self.config.server}{path}", "malformed", "the answer is not a JSON object")
+        return answer
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str] | None,
+        body: bytes | None,
+        content_type: str | None,
+        timeout: float,
+    ) -> Response:
+        url = f"{self.config.server}{path}"
+        deadline = time.monotonic() + timeout
+        renew = False
+        with _connection_errors(url, timeout):
+            async with asyncio.timeout(timeout):
+                while True:
+                    await self._limiter.acquire()
+                    headers = await self._authorization(renew)
+                    if content_type:
+                        headers["Content-Type"] = content_type
+                    async with self._request(
+                        method,
+                        url,
+                        params=params,
+                        headers=headers,
+                        data=body,
+                        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT),
+                    ) as answer:
+                        response = Response(answer.status, answer.headers, await answer.read())
+                    metrics.API_REQUESTS.labels(method, str(response.status)).inc()
+                    if response.status == 401 and not renew:
+                        renew = True
+                        continue
+                    delay = _retry_delay(method, response)
+                    if delay is None or time.monotonic() + delay >= deadline:
+                        return response
+                    await asyncio.sleep(delay)
+
+    def _request(
+        self, method: str, url: str, **arguments: Any
+    ) -> contextlib.AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        if self._session is None:
+            raise RuntimeError("the client is not open; use it in `async with`")
+        return self._session.request(
+            method,
+            url,
+            allow_redirects=False,
+            proxy=self._proxy,
+            server_hostname=self.config.tls_server_name,
+            **arguments,
+        )
+
+    async def _authorization(self, renew: bool) -> dict[str, str]:
+        token = await self._tokens.token(renew=renew)
+        return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+def _retry_delay(method: str, response: Response) -> float | None:
+    if response.status not in (429, 503) or method == "POST":
+        return None
+    return retry_after_seconds(response.headers)
+
+
+def _selectors(label_selector: str | None, field_selector: str | None) -> dict[str, str]:
+    query = {"labelSelector": label_selector, "fieldSelector": field_selector}
+    return {name: value for name, value in query.items() if value}
+
+
+def _ssl_context(config: ClusterConfig) -> ssl.SSLContext | bool:
+    if config.server.startswith("http://"):
+        return True
+    try:
+        return client_context(
+            config.ca_data,
+            insecure=config.insecure_skip_tls_verify,
+            certificate=config.client_certificate,
+            key=config.client_key,
+        )
+    except ssl.SSLError as error:
+        raise ConfigError(f"CA bundle, client certificate or client key of {config.server}: {error.reason}") from None
+
+
+def _environment_proxy(server: str) -> str | None:
+    parts = urlsplit(server)
+    if urllib.request.proxy_bypass(parts.netloc.rpartition("@")[2]):
+        return None
+    return urllib.request.getproxies().get(parts.scheme)
+
+
+def _keepalive_socket(address: tuple[Any, ...]) -> socket.socket:
+    """A TCP socket that notices a vanished peer within a minute."""
+    family, type_, protocol, *_ = address
+    sock = socket.socket(family, type_, protocol)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
+        if hasattr(socket, option):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+    return sock
+
+
+@contextlib.contextmanager
+def _connection_errors(url: str, seconds: float) -> Iterator[None]:
+    try:
+        yield
+    except MalformedEvent as error:
+        raise ConnectionFailed(url, "malformed", f"the watch sent {error}") from None
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        cause, message = _explain(error, seconds)
+        raise ConnectionFailed(url, cause, message) from None
+
+
+def _explain(error: Exception, seconds: float) -> tuple[str, str]:
+    match error:
+        case aiohttp.ConnectionTimeoutError():
+            return "timeout", f"no connection within {CONNECT_TIMEOUT:.0f} s"
+        case TimeoutError():
+            return "timeout", f"no answer within {seconds:.0f} s"
+        case aiohttp.ClientConnectorCertificateError():
+            return "tls", f"the server's certificate can't be verified: {error.certificate_error}"
+        case aiohttp.ClientConnectorDNSError():
+            return "dns", f"host name can't be resolved: {error.strerror}"
+        case aiohttp.ClientSSLError():
+            return "tls", f"TLS handshake failed: {error.strerror}"
+        case aiohttp.ClientConnectorError() if isinstance(error.os_error, ConnectionRefusedError):
+            return "refused", "connection refused"
+        case aiohttp.ClientConnectorError():
+            return "unreachable", f"can't connect: {error.strerror}"
+        case aiohttp.ServerDisconnectedError() | aiohttp.ClientPayloadError() | ConnectionError():
+            return "closed", "the server closed the connection before its answer was complete"
+        case aiohttp.ClientResponseError():
+            return "malformed", "the answer is not HTTP"
+        case aiohttp.InvalidURL():
+            return "unreachable", "not a URL"
+        case _:
+            return "unreachable", type(error).__name__

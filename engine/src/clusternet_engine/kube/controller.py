@@ -1,0 +1,96 @@
+"""Workers that take keys from a queue and reconcile them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+
+from clusternet_engine import metrics
+from clusternet_engine.kube.errors import ApiError, Conflict, ConnectionFailed
+from clusternet_engine.kube.queue import ShutDown, WorkQueue
+
+log = logging.getLogger(__name__)
+
+RECONCILE_TIMEOUT = 300.0
+"""Seconds after which a reconcile is cancelled and counts as failed."""
+
+Reconcile = Callable[[str], Awaitable[float | None]]
+
+
+class Controller:
+    """Calls ``reconcile`` for every key enqueued, never twice at once for one key.
+
+    ``reconcile`` returns the seconds after which it wants to see the key again, or ``None``. If it raises, the key
+    is retried with backoff, or after what a 429 or 503 asked for if that is longer.
+
+    :param name: of logs and metrics.
+    :param reconcile: takes a key, ``namespace/name`` or ``name``; brings the world nearer; safe to run twice.
+    :param workers: keys reconciled at the same time.
+    """
+
+    def __init__(self, name: str, reconcile: Reconcile, *, workers: int = 10) -> None:
+        self.name = name
+        self._reconcile = reconcile
+        self._workers = workers
+        self._queue: WorkQueue[str] = WorkQueue()
+        metrics.QUEUE_DEPTH.labels(name).set_function(lambda: len(self._queue))
+
+    def enqueue(self, key: str) -> None:
+        """Reconcile a key soon; keys enqueued before :meth:`run` wait for it."""
+        self._queue.add(key)
+
+    def enqueue_after(self, key: str, seconds: float) -> None:
+        """Reconcile a key after a delay."""
+        self._queue.add_after(key, seconds)
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for number in range(self._workers):
+                    group.create_task(self._work(), name=f"{self.name}-{number}")
+        finally:
+            self._queue.shut_down()
+
+    async def _work(self) -> None:
+        while True:
+            try:
+                key = await self._queue.get()
+            except ShutDown:
+                return
+            try:
+                await self._process(key)
+            finally:
+                self._queue.done(key)
+
+    async def _process(self, key: str) -> None:
+        started = time.perf_counter()
+        result = "success"
+        try:
+            async with asyncio.timeout(RECONCILE_TIMEOUT):
+                again = await self._reconcile(key)
+        except Exception as error:
+            result = "error"
+            self._retry(key, error)
+        else:
+            self._queue.forget(key)
+            if again is not None:
+                result = "requeue"
+                self._queue.add_after(key, again)
+        finally:
+            metrics.RECONCILE_SECONDS.labels(self.name).observe(time.perf_counter() - started)
+            metrics.RECONCILES.labels(self.name, result).inc()
+
+    def _retry(self, key: str, error: Exception) -> None:
+        failures = self._queue.failures(key) + 1
+        match error:
+            case Conflict():
+                log.info("%s %s: changed meanwhile, trying again: %s", self.name, key, error)
+            case ApiError() | ConnectionFailed() | TimeoutError():
+                log.warning("%s %s: failed %d times in a row: %s", self.name, key, failures, error or "out of time")
+            case _:
+                log.error("%s %s: failed %d times in a row", self.name, key, failures, exc_info=error)
+        wait = error.retry_after if isinstance(error, ApiError) else None
+        self._queue.add_rate_limited(key, at_least=wait or 0.0)

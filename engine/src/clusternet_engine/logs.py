@@ -1,0 +1,45 @@
+"""Logs as text on standard error, one line an entry, in klog's form; secrets masked."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from datetime import datetime
+
+_LETTERS = {logging.DEBUG: "D", logging.INFO: "I", logging.WARNING: "W", logging.ERROR: "E", logging.CRITICAL: "F"}
+_SECRETS = re.compile(
+    r"eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"  # JSON web tokens: ServiceAccounts
+    r"|(?<![\w.-])([a-z0-9]{6})\.[a-z0-9]{16}(?![\w.-])"  # bootstrap tokens; the id before the dot is public
+    r"|(?i:(?<=bearer ))[\w.~+/=-]+"
+)
+
+
+class KlogFormatter(logging.Formatter):
+    """``I1123 10:18:17.123456 clusternet_engine.hub.approver] message``, with tokens masked wherever they occur."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line of a record, followed by its traceback if it has one."""
+        moment = datetime.fromtimestamp(record.created).strftime("%m%d %H:%M:%S.%f")
+        text = f"{_LETTERS.get(record.levelno, 'I')}{moment} {record.name}] {record.getMessage()}"
+        if record.exc_info:
+            text += "\n" + self.formatException(record.exc_info)
+        return mask(text)
+
+
+def mask(text: str) -> str:
+    """The text with bearer, ServiceAccount and bootstrap tokens replaced by ``***``; a bootstrap token keeps its id."""
+    return _SECRETS.sub(lambda match: f"{match[1]}.***" if match[1] else "***", text)
+
+
+def setup(verbosity: int) -> None:
+    """Log to standard error.
+
+    :param verbosity: ``-v``: 0 = warnings and errors, 1–3 = information too, 4–5 = debugging too, 6 and more = that
+        of the libraries too.
+    """
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(KlogFormatter())
+    logging.basicConfig(level=logging.DEBUG if verbosity >= 6 else logging.WARNING, handlers=[handler], force=True)
+    level = logging.DEBUG if verbosity >= 4 else logging.INFO if verbosity >= 1 else logging.WARNING
+    logging.getLogger("clusternet_engine").setLevel(level)

@@ -1,0 +1,21 @@
+"""What the programs count, in Prometheus terms; served at ``/metrics``."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+RECONCILES = Counter(
+    "clusternet_reconcile_total", "Reconciles by outcome: success, requeue or error.", ["controller", "result"]
+)
+RECONCILE_SECONDS = Histogram(
+    "clusternet_reconcile_seconds",
+    "Seconds a reconcile took.",
+    ["controller"],
+    buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+)
+QUEUE_DEPTH = Gauge("clusternet_queue_depth", "Keys waiting for a worker.", ["controller"])
+CLUSTERS_REGISTERED = Gauge("clusternet_clusters_registered", "ManagedClusters on the parent.")
+CLUSTERS_READY = Gauge("clusternet_clusters_ready", "ManagedClusters whose condition Ready is True.")
+API_REQUESTS = Counter("clusternet_api_requests_total", "Answers of API servers by HTTP status.", ["method", "code"])
+INFORMER_LISTS = Counter("clusternet_informer_lists_total", "Full lists an informer made.", ["resource"])
+LEADER = Gauge("clusternet_leader", "1 while this process holds the lease.", ["lease"])
