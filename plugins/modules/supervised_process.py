@@ -110,6 +110,7 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.clusternet.core.plugins.module_utils.private_file import read, write
 from ansible_collections.clusternet.core.plugins.module_utils.supervisor_config import Files, problem, render
 from ansible_collections.clusternet.core.plugins.module_utils.supervisor_control import (
     RUNNING_STATES,
@@ -202,24 +203,6 @@ def ended(module: AnsibleModule, supervisor: Supervisor) -> dict:
 def description(running: bool, config: str) -> str:
     """What a diff shows: whether the process runs, then its configuration."""
     return "; {0}\n{1}".format("running" if running else "stopped", config)
-
-
-def read(path: str) -> str:
-    """Content of a file, empty when there is none."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            return file.read()
-    except FileNotFoundError:
-        return ""
-
-
-def write(path: str, text: str) -> None:
-    """Replace a file, readable for its owner only."""
-    temporary = path + ".new"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    os.replace(temporary, path)
 
 
 def last_lines(path: str, count: int = 20) -> list[str]:

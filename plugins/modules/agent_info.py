@@ -1,0 +1,193 @@
+#!/usr/bin/python
+
+# Copyright: (c) 2026, The clusternet.core authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: agent_info
+short_description: Show the identity of a child cluster and how its registration stands
+version_added: 0.1.0
+author:
+  - The clusternet.core authors (@clusternet)
+description:
+  - Reads the Lease of the agent on the child cluster. Its UID is the identity of the cluster at the parent.
+  - The agent of this collection notes in that Lease which step of the registration is stuck and why; Clusternet's own agent does not.
+options:
+  namespace:
+    description: Namespace of the agent on the child.
+    type: str
+    default: clusternet-system
+  name:
+    description: Name of the agent's Lease.
+    type: str
+    default: clusternet-agent
+  wait:
+    description: Whether to wait until an agent holds the Lease.
+    type: bool
+    default: false
+  wait_timeout:
+    description: Seconds to wait at most.
+    type: int
+    default: 60
+extends_documentation_fragment:
+  - clusternet.core.auth
+attributes:
+  check_mode:
+    description: Can run in check mode and predict the result without changing anything.
+    support: full
+  diff_mode:
+    description: Returns what was and what will be.
+    support: none
+    details: It changes nothing.
+seealso:
+  - module: clusternet.core.registration_info
+    description: What the parent says about the registration.
+"""
+
+EXAMPLES = r"""
+- name: Ask the agent of a child cluster
+  clusternet.core.agent_info:
+    kubeconfig: ~/.kube/child1.yaml
+  register: agent
+
+- name: Say what is stuck
+  ansible.builtin.debug:
+    msg: "{{ agent.step }}: {{ agent.message }}"
+  when: agent.step != 'registered'
+"""
+
+RETURN = r"""
+exists:
+  description: Whether there is a Lease, that is, whether an agent has ever run there.
+  returned: success
+  type: bool
+  sample: true
+cluster_id:
+  description: Identity of the cluster, empty without a Lease.
+  returned: success
+  type: str
+  sample: b6e4a4ac-9a6e-4b57-a8c5-5e4b5d1b9a3f
+running:
+  description: Whether an agent holds the Lease now.
+  returned: success
+  type: bool
+  sample: true
+step:
+  description:
+    - Step of the registration where the agent is, V(registered) when it is done.
+    - Empty when the agent does not say.
+  returned: success
+  type: str
+  sample: authentication
+reason:
+  description: Reason in one word.
+  returned: success
+  type: str
+  sample: BootstrapTokenRejected
+message:
+  description: Reason in a sentence.
+  returned: success
+  type: str
+  sample: the parent does not know the registration token; it is wrong, has expired or was deleted
+since:
+  description: When this became so.
+  returned: success
+  type: str
+  sample: "2026-11-23T10:00:00Z"
+"""
+
+import json
+from datetime import datetime, timezone
+from typing import Any, Iterable, Optional
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.clusternet.core.plugins.module_utils.auth import AUTH_ARGUMENTS
+from ansible_collections.clusternet.core.plugins.module_utils.client import client_from_module
+from ansible_collections.clusternet.core.plugins.module_utils.errors import ClusternetError
+from ansible_collections.clusternet.core.plugins.module_utils.resources import Resource
+from ansible_collections.clusternet.core.plugins.module_utils.wait import Deadline, wait_until
+
+LEASES = Resource("coordination.k8s.io/v1", "Lease", "leases", True)
+STATUS_ANNOTATION = "clusternet.io/registration-status"
+LEGACY_ID_ANNOTATION = "legacy-cluster-id"
+_STATUS_FIELDS = {"step": "step", "reason": "reason", "message": "message", "since": "time"}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            **AUTH_ARGUMENTS,
+            "namespace": {"type": "str", "default": "clusternet-system"},
+            "name": {"type": "str", "default": "clusternet-agent"},
+            "wait": {"type": "bool", "default": False},
+            "wait_timeout": {"type": "int", "default": 60},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        lease = read_lease(module)
+    except ClusternetError as error:
+        module.fail_json(msg=error.msg, failure=error.failure)
+    module.exit_json(changed=False, **view(lease, datetime.now(timezone.utc)))
+
+
+def read_lease(module: AnsibleModule) -> Optional[dict[str, Any]]:
+    """The agent's Lease, None when there is none; waits for its holder when that was asked for."""
+    params = module.params
+    client = client_from_module(module)
+    if not params["wait"]:
+        return client.get(LEASES.path(params["name"], params["namespace"]))
+
+    def missing(objects: Iterable[dict[str, Any]]) -> list[str]:
+        held = [item for item in objects if held_now(item, datetime.now(timezone.utc))]
+        return [] if held else ["no agent holds the Lease {0}/{1}".format(params["namespace"], params["name"])]
+
+    return wait_until(
+        client,
+        LEASES.path(namespace=params["namespace"]),
+        missing,
+        Deadline(params["wait_timeout"]),
+        "An agent's start",
+        field_selector="metadata.name={0}".format(params["name"]),
+    )[0]
+
+
+def view(lease: Optional[dict[str, Any]], now: datetime) -> dict[str, Any]:
+    """What the module returns about a Lease."""
+    if lease is None:
+        return {"exists": False, "cluster_id": "", "running": False, **dict.fromkeys(_STATUS_FIELDS, "")}
+    metadata = lease["metadata"]
+    annotations = metadata.get("annotations") or {}
+    status = registration_status(annotations.get(STATUS_ANNOTATION, ""))
+    return {
+        "exists": True,
+        "cluster_id": annotations.get(LEGACY_ID_ANNOTATION) or metadata["uid"],
+        "running": held_now(lease, now),
+        **{name: str(status.get(key, "")) for name, key in _STATUS_FIELDS.items()},
+    }
+
+
+def registration_status(text: str) -> dict[str, Any]:
+    """The agent's note as a dictionary, empty when it is not one."""
+    try:
+        status = json.loads(text)
+    except ValueError:
+        return {}
+    return status if isinstance(status, dict) else {}
+
+
+def held_now(lease: dict[str, Any], now: datetime) -> bool:
+    """Whether somebody holds the Lease and has renewed it in time."""
+    spec = lease.get("spec") or {}
+    if not spec.get("holderIdentity") or not spec.get("renewTime"):
+        return False
+    renewed = datetime.strptime(spec["renewTime"][:19], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=timezone.utc)
+    return (now - renewed).total_seconds() <= spec.get("leaseDurationSeconds", 15)
+
+
+if __name__ == "__main__":
+    main()
