@@ -1,0 +1,127 @@
+# Copyright: (c) 2026, The clusternet.core authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Definitions of native objects: reading, checking and ordering them."""
+
+from __future__ import annotations
+
+import base64
+import copy
+from typing import Any, Iterable
+
+from ansible_collections.clusternet.core.plugins.module_utils.validate import invalid
+
+# What others depend on comes first; kinds not named here come last, removal goes the other way round.
+_ORDER = (
+    "Namespace",
+    "CustomResourceDefinition",
+    "PriorityClass",
+    "ResourceQuota",
+    "LimitRange",
+    "ServiceAccount",
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "Role",
+    "RoleBinding",
+    "Secret",
+    "ConfigMap",
+    "StorageClass",
+    "PersistentVolume",
+    "PersistentVolumeClaim",
+    "Service",
+    "DaemonSet",
+    "Deployment",
+    "StatefulSet",
+    "Job",
+    "CronJob",
+    "Ingress",
+    "APIService",
+)
+_RANK = {kind: rank for rank, kind in enumerate(_ORDER)}
+
+
+def from_files(option: str, paths: Iterable[str]) -> list[dict[str, Any]]:
+    """Every document of the YAML or JSON files at I(paths); raises ConfigError naming I(option) and the file."""
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    definitions = []
+    for path in paths:
+        try:
+            with open(path, encoding="utf-8") as file:
+                definitions += [document for document in yaml.load_all(file, Loader=loader) if document is not None]
+        except OSError as error:
+            raise invalid(option, f"cannot read {path}: {error.strerror}") from error
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            place = getattr(error, "problem_mark", None)
+            raise invalid(option, f"{path} is not YAML{f' (line {place.line + 1})' if place else ''}") from None
+    return definitions
+
+
+def prepare(option: str, definitions: Iterable[Any]) -> list[dict[str, Any]]:
+    """Checked copies of I(definitions); lists are taken apart.
+
+    Status and empty creation times are left out, C(stringData) of Secrets becomes C(data), so that an object can be compared
+    with what the server stores. Raises ConfigError naming the I(option) and the object.
+    """
+    return [_prepare(option, item) for definition in definitions for item in _flat(definition)]
+
+
+def ordered(definitions: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Prepared I(definitions) in the order in which they can be created; raises ConfigError when one is there twice."""
+    seen = set()
+    for item in definitions:
+        identity = (item["apiVersion"], item["kind"], item["metadata"].get("namespace"), item["metadata"]["name"])
+        if identity in seen:
+            raise invalid("definitions", f"{describe(item)} is defined twice")
+        seen.add(identity)
+    return sorted(definitions, key=lambda item: _RANK.get(item["kind"], len(_RANK)))
+
+
+def _flat(definition: Any) -> list[Any]:
+    if isinstance(definition, dict) and str(definition.get("kind", "")).endswith("List") and "items" in definition:
+        return definition["items"]
+    return [definition]
+
+
+def _prepare(option: str, definition: Any) -> dict[str, Any]:
+    if not isinstance(definition, dict):
+        raise invalid(option, "every definition must be an object with apiVersion, kind and metadata.name")
+    metadata = definition.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
+    fields = {
+        "apiVersion": definition.get("apiVersion"),
+        "kind": definition.get("kind"),
+        "metadata.name": metadata.get("name"),
+    }
+    for field, value in fields.items():
+        if not isinstance(value, str) or not value:
+            known = ", ".join(f"{key} {item}" for key, item in fields.items() if item) or "no other fields to name it"
+            raise invalid(option, f"a definition ({known}) needs a text in {field}")
+    item = copy.deepcopy(definition)
+    item.pop("status", None)
+    if item["metadata"].get("creationTimestamp", "") is None:
+        del item["metadata"]["creationTimestamp"]
+    if (item["apiVersion"], item["kind"]) == ("v1", "Secret"):
+        _encode_secret(option, item)
+    return item
+
+
+def _encode_secret(option: str, secret: dict[str, Any]) -> None:
+    """Turn C(stringData) into C(data), as the server does; check that C(data) is base64."""
+    for key, value in (secret.get("data") or {}).items():
+        try:
+            base64.b64decode(value, validate=True)
+        except (TypeError, ValueError):
+            raise invalid(option, f"data.{key} of {describe(secret)} is not base64") from None
+    for key, value in (secret.pop("stringData", None) or {}).items():
+        if not isinstance(value, str):
+            raise invalid(option, f"stringData.{key} of {describe(secret)} must be a string; quote it")
+        secret.setdefault("data", {})[key] = base64.b64encode(value.encode()).decode()
+
+
+def describe(obj: dict[str, Any]) -> str:
+    """How messages call an object: kind, namespace and name."""
+    namespace = obj["metadata"].get("namespace")
+    return f"{obj['kind']} {namespace + '/' if namespace else ''}{obj['metadata']['name']}"

@@ -1,0 +1,230 @@
+# Copyright: (c) 2026, The clusternet.core authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Applying and removing lists of native objects of any kind."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Iterable, Optional
+
+from ansible_collections.clusternet.core.plugins.module_utils.client import Client
+from ansible_collections.clusternet.core.plugins.module_utils.definitions import describe
+from ansible_collections.clusternet.core.plugins.module_utils.errors import ApiError, ClusternetError, WaitTimeout
+from ansible_collections.clusternet.core.plugins.module_utils.reconcile import (
+    CREATED,
+    UNCHANGED,
+    Outcome,
+    Reconciler,
+)
+from ansible_collections.clusternet.core.plugins.module_utils.resources import (
+    CUSTOM_RESOURCE_DEFINITIONS,
+    KNOWN,
+    NAMESPACES,
+    Resource,
+    group_version_path,
+)
+from ansible_collections.clusternet.core.plugins.module_utils.validate import invalid
+from ansible_collections.clusternet.core.plugins.module_utils.wait import (
+    Deadline,
+    Missing,
+    condition_true,
+    wait_until,
+)
+
+
+class Kinds:
+    """Says how kinds are addressed: known ones, those defined by CRDs of the same task, else by one GET a group-version."""
+
+    def __init__(self, client: Client, definitions: Iterable[dict[str, Any]]):
+        self._client = client
+        self._known = dict(KNOWN)
+        self._asked: set[str] = set()
+        for definition in definitions:
+            if definition["kind"] == CUSTOM_RESOURCE_DEFINITIONS.kind:
+                self._known.update(_defined(definition))
+
+    def resource(self, definition: dict[str, Any]) -> Optional[Resource]:
+        """The kind of I(definition), or None when the cluster doesn't serve it."""
+        api_version, kind = definition["apiVersion"], definition["kind"]
+        if (api_version, kind) not in self._known and api_version not in self._asked:
+            self._asked.add(api_version)
+            document = self._client.get(group_version_path(api_version)) or {}
+            for item in document.get("resources", ()):
+                if "/" not in item["name"]:
+                    self._known.setdefault(
+                        (api_version, item["kind"]),
+                        Resource(api_version, item["kind"], item["name"], item["namespaced"]),
+                    )
+        return self._known.get((api_version, kind))
+
+
+def _defined(crd: dict[str, Any]) -> dict[tuple[str, str], Resource]:
+    spec = crd.get("spec") or {}
+    names = spec.get("names") or {}
+    return {
+        (f"{spec.get('group')}/{version['name']}", names.get("kind")): Resource(
+            f"{spec.get('group')}/{version['name']}",
+            names.get("kind"),
+            names.get("plural"),
+            spec.get("scope") == "Namespaced",
+        )
+        for version in spec.get("versions") or ()
+        if version.get("served")
+    }
+
+
+class Work:
+    """Applies or removes prepared definitions one after the other and notes in I(result) what became of each."""
+
+    def __init__(
+        self, reconciler: Reconciler, definitions: list[dict[str, Any]], result: dict[str, Any], deadline: Deadline
+    ):
+        self._reconciler = reconciler
+        self._client = reconciler.client
+        self._definitions = definitions
+        self._kinds = Kinds(self._client, definitions)
+        self._result = result
+        self._deadline = deadline
+        result["objects"] = []
+
+    def apply(self, wait: bool) -> None:
+        """Apply all; raises ApiError at the first object that the server refuses, WaitTimeout after the deadline."""
+        crds: list[Outcome] = []
+        namespaces: list[Outcome] = []
+        for definition in self._definitions:
+            if definition["kind"] not in (NAMESPACES.kind, CUSTOM_RESOURCE_DEFINITIONS.kind):
+                self._wait_served(crds)
+                crds = []
+            resource = self._kinds.resource(definition)
+            if resource is None:
+                if not self._reconciler.check_mode:
+                    raise _unknown_kind(definition)
+                self._note(definition, Outcome(CREATED, None, definition, predicted=True))
+                continue
+            outcome = self._reconciler.apply(resource, _placed(resource, definition))
+            self._note(definition, outcome)
+            if resource == CUSTOM_RESOURCE_DEFINITIONS:
+                crds.append(outcome)
+            elif resource == NAMESPACES:
+                namespaces.append(outcome)
+        self._wait_served(crds)
+        for outcome in namespaces if wait else ():
+            self._wait(NAMESPACES, outcome.after, _not_active, "to become active")
+
+    def remove(self, wait: bool) -> None:
+        """Remove all, last ones first; raises ApiError, WaitTimeout."""
+        going, unknown = [], []
+        for definition in reversed(self._definitions):
+            resource = self._kinds.resource(definition)
+            before = None
+            if resource is None:
+                unknown.append(f"{definition['apiVersion']} {definition['kind']}")
+            else:
+                before = self._client.get(resource.path_of(_placed(resource, definition)))
+            outcome = self._reconciler.delete(resource, before) if before else Outcome(UNCHANGED, None, None)
+            self._note(definition, outcome)
+            if before:
+                going.append((resource, before))
+        if unknown:
+            kinds = ", ".join(sorted(set(unknown)))
+            self._result["msg"] = f"The cluster doesn't serve {kinds}; there is nothing to remove."
+        for resource, before in going if wait else ():
+            self._wait(resource, before, _still_there, "to be gone")
+
+    def _note(self, definition: dict[str, Any], outcome: Outcome) -> None:
+        self._result["changed"] = self._result["changed"] or outcome.changed
+        self._result["objects"].append(
+            {
+                "api_version": definition["apiVersion"],
+                "kind": definition["kind"],
+                "namespace": definition["metadata"].get("namespace"),
+                "name": definition["metadata"]["name"],
+                "action": outcome.action,
+                "predicted": outcome.predicted,
+            }
+        )
+
+    def _wait(self, resource: Resource, obj: dict[str, Any], missing: Missing, what: str) -> None:
+        if self._reconciler.check_mode:
+            return
+        wait_until(
+            self._client,
+            resource.path(namespace=obj["metadata"].get("namespace")),
+            missing,
+            self._deadline,
+            f"Waiting for {describe(obj)} {what}",
+            field_selector=f"metadata.name={obj['metadata']['name']}",
+            start=obj,
+        )
+
+    def _wait_served(self, outcomes: Iterable[Outcome]) -> None:
+        """After changes of CRDs, wait until they are established and their paths answer, which comes a moment later."""
+        if self._reconciler.check_mode:
+            return
+        for outcome in outcomes:
+            if outcome.changed or _not_established([outcome.after]):
+                self._wait(CUSTOM_RESOURCE_DEFINITIONS, outcome.after, _not_established, "to be established")
+                for resource in _defined(outcome.after).values():
+                    self._wait_answering(resource)
+
+    def _wait_answering(self, resource: Resource) -> None:
+        pause = 0.02
+        while not self._answers(resource):
+            if not self._deadline.remaining():
+                kind = f"{resource.api_version} {resource.kind}"
+                raise WaitTimeout(
+                    f"{kind} is established but was not served within {self._deadline.seconds:g} seconds", kind
+                )
+            time.sleep(pause)
+            pause = min(pause * 2, 1.0)
+
+    def _answers(self, resource: Resource) -> bool:
+        try:
+            self._client.request("GET", resource.path(), {"limit": 1})
+        except ApiError as error:
+            if error.status == 404:
+                return False
+            raise
+        return True
+
+
+def _placed(resource: Resource, definition: dict[str, Any]) -> dict[str, Any]:
+    """I(definition) with a namespace exactly when its kind has them; raises ConfigError when it is missing."""
+    metadata = definition["metadata"]
+    if resource.namespaced and not metadata.get("namespace"):
+        raise invalid("definitions", f"{describe(definition)} needs a metadata.namespace")
+    if resource.namespaced or "namespace" not in metadata:
+        return definition
+    return {**definition, "metadata": {key: value for key, value in metadata.items() if key != "namespace"}}
+
+
+def _unknown_kind(definition: dict[str, Any]) -> ClusternetError:
+    kind = f"{definition['apiVersion']} {definition['kind']}"
+    return ClusternetError(
+        f"The cluster doesn't serve {kind}, which {describe(definition)} needs. Add its custom resource definition.",
+        "UnknownKind",
+        kind=kind,
+    )
+
+
+def _not_active(namespaces: Iterable[dict[str, Any]]) -> list[str]:
+    phases = [(item.get("status") or {}).get("phase") for item in namespaces]
+    return [f"its phase is {phase}" for phase in phases or ["unknown, it is gone"] if phase != "Active"]
+
+
+def _not_established(crds: Iterable[dict[str, Any]]) -> list[str]:
+    reasons = [condition_true(crd, "Established") for crd in crds] or ["it is gone"]
+    return [reason for reason in reasons if reason]
+
+
+def _still_there(objects: Iterable[dict[str, Any]]) -> list[str]:
+    reasons = []
+    for obj in objects:
+        finalizers = obj["metadata"].get("finalizers") or (obj.get("spec") or {}).get("finalizers") or []
+        conditions = (obj.get("status") or {}).get("conditions") or []
+        messages = [item["message"] for item in conditions if item.get("status") == "True" and item.get("message")]
+        held = f"finalizers {', '.join(finalizers)}" if finalizers else "no finalizers"
+        reasons.append(f"{describe(obj)} is still there, with {held}" + "".join(f"; {text}" for text in messages))
+    return reasons

@@ -1,0 +1,137 @@
+# Copyright: (c) 2026, The clusternet.core authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The only place from which modules write objects: apply, create, patch and delete, for real or as a dry run."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping, NamedTuple, Optional
+
+from ansible_collections.clusternet.core.plugins.module_utils import constants
+from ansible_collections.clusternet.core.plugins.module_utils.applied import is_applied
+from ansible_collections.clusternet.core.plugins.module_utils.client import Client
+from ansible_collections.clusternet.core.plugins.module_utils.errors import ApiError
+from ansible_collections.clusternet.core.plugins.module_utils.redact import SERVER_METADATA, Redactor
+from ansible_collections.clusternet.core.plugins.module_utils.resources import Resource
+
+CREATED, UPDATED, DELETED, UNCHANGED = "created", "updated", "deleted", "unchanged"
+
+_APPLY = "application/apply-patch+yaml"  # JSON is YAML
+_MERGE = "application/merge-patch+json"
+
+
+class Outcome(NamedTuple):
+    """What became of one object: the action and the object before and after.
+
+    C(predicted) means that a dry run could not ask the server, because the namespace or the kind doesn't exist yet.
+    """
+
+    action: str
+    before: Optional[dict[str, Any]]
+    after: Optional[dict[str, Any]]
+    predicted: bool = False
+
+    @property
+    def changed(self) -> bool:
+        """Whether the object is another one than before."""
+        return self.action != UNCHANGED
+
+
+class Reconciler:
+    """Brings single objects to the wanted state over one connection; with I(check_mode) only as dry runs."""
+
+    def __init__(self, client: Client, check_mode: bool):
+        self.client = client
+        self.check_mode = check_mode
+        self.redactor = Redactor()
+        self.diffs: list[dict[str, Any]] = []
+
+    def apply(self, resource: Resource, desired: dict[str, Any]) -> Outcome:
+        """Server-side apply of I(desired): one GET when nothing is to do, else a GET and a PATCH.
+
+        Fields that others have set to other values are taken over. Unknown fields are an error (ApiError).
+        """
+        path = resource.path_of(desired)
+        before = self.client.get(path)
+        if before is not None and is_applied(desired, before, constants.FIELD_MANAGER):
+            return Outcome(UNCHANGED, before, before)
+        query = {"fieldManager": constants.FIELD_MANAGER, "force": "true"}
+        return self._write(before, "PATCH", path, query, desired, _APPLY)
+
+    def create(self, resource: Resource, desired: dict[str, Any]) -> Outcome:
+        """POST of I(desired), which must not exist (ApiError 409)."""
+        path = resource.path(namespace=desired["metadata"].get("namespace"))
+        return self._write(None, "POST", path, {"fieldManager": constants.FIELD_MANAGER}, desired, "application/json")
+
+    def patch(self, resource: Resource, before: dict[str, Any], patch: Mapping[str, Any]) -> Outcome:
+        """Merge patch of an object that was just read; nothing is sent when I(patch) is empty."""
+        if not patch:
+            return Outcome(UNCHANGED, before, before)
+        query = {"fieldManager": constants.FIELD_MANAGER}
+        return self._write(before, "PATCH", resource.path_of(before), query, dict(patch), _MERGE)
+
+    def delete(self, resource: Resource, before: Optional[dict[str, Any]]) -> Outcome:
+        """DELETE of an object that was just read, if it is still the same one; not when it is gone or going already."""
+        if before is None or before["metadata"].get("deletionTimestamp"):
+            return Outcome(UNCHANGED, before, before)
+        options = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "propagationPolicy": "Background",
+            "preconditions": {"uid": before["metadata"]["uid"]},
+        }
+        try:
+            self.client.request("DELETE", resource.path_of(before), self._dry_run({}), options)
+        except ApiError as error:
+            if error.status != 404:
+                raise
+        return self._note(Outcome(DELETED, before, None))
+
+    def _write(
+        self,
+        before: Optional[dict[str, Any]],
+        method: str,
+        path: str,
+        query: dict[str, str],
+        body: dict[str, Any],
+        content_type: str,
+    ) -> Outcome:
+        query = self._dry_run({**query, "fieldValidation": "Strict"})
+        try:
+            after = self.client.request(method, path, query, body, content_type)
+        except ApiError as error:
+            if self.check_mode and before is None and error.status == 404:
+                return self._note(Outcome(CREATED, None, body, predicted=True))
+            raise
+        if before is None:
+            return self._note(Outcome(CREATED, None, after))
+        return self._note(Outcome(UNCHANGED if _content(before) == _content(after) else UPDATED, before, after))
+
+    def _dry_run(self, query: dict[str, str]) -> dict[str, str]:
+        return {**query, "dryRun": "All"} if self.check_mode else query
+
+    def _note(self, outcome: Outcome) -> Outcome:
+        """Keep the diff of a change."""
+        if outcome.changed:
+            self.diffs.append(self._diff(outcome))
+        return outcome
+
+    def _diff(self, outcome: Outcome) -> dict[str, Any]:
+        obj = outcome.after or outcome.before or {}
+        header = "/".join(
+            text for text in (obj["kind"], obj["metadata"].get("namespace"), obj["metadata"]["name"]) if text
+        )
+        return {
+            "before_header": header,
+            "after_header": header,
+            "before": self.redactor.visible(outcome.before),
+            "after": self.redactor.visible(outcome.after),
+        }
+
+
+def _content(obj: Mapping[str, Any]) -> dict[str, Any]:
+    """What makes an object the one it is: all but its status and the metadata that the server counts up."""
+    content = {key: value for key, value in obj.items() if key not in ("metadata", "status")}
+    content["metadata"] = {key: value for key, value in obj["metadata"].items() if key not in SERVER_METADATA}
+    return content
