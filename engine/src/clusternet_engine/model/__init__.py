@@ -1,0 +1,1 @@
+"""The rules of Clusternet: pure functions over plain objects, no I/O, no clock, no randomness."""

@@ -1,0 +1,99 @@
+"""Every string of Clusternet's wire: groups, labels, annotations, keys, words and fixed names (spec/01 §6, §7)."""
+
+from __future__ import annotations
+
+# API groups
+CLUSTERS_GROUP = "clusters.clusternet.io"
+APPS_GROUP = "apps.clusternet.io"
+PROXIES_GROUP = "proxies.clusternet.io"
+
+# Labels
+REGISTERED_BY_LABEL = "clusters.clusternet.io/registered-by"
+CLUSTER_ID_LABEL = "clusters.clusternet.io/cluster-id"
+CLUSTER_NAME_LABEL = "clusters.clusternet.io/cluster-name"
+BOOTSTRAPPING_LABEL = "clusters.clusternet.io/bootstrapping"
+CREATED_BY_LABEL = "clusternet.io/created-by"
+CONFIG_KIND_LABEL = "apps.clusternet.io/config.kind"
+CONFIG_NAMESPACE_LABEL = "apps.clusternet.io/config.namespace"
+CONFIG_UID_LABEL = "apps.clusternet.io/config.uid"
+NODE_LABEL_PREFIX = "node.clusternet.io/"
+
+# Values of labels
+REGISTERED_BY_AGENT = "clusternet-agent"
+CREATED_BY_AGENT = "clusternet-agent"
+CREATED_BY_HUB = "clusternet-hub"
+CREATED_BY_CONTROLLER_MANAGER = "clusternet-controller-manager"
+RBAC_DEFAULTS = "rbac-defaults"
+CREDENTIALS_AUTO = "credentials-auto"
+
+# Annotations
+AUTOUPDATE_ANNOTATION = "clusternet.io/autoupdate"
+LEGACY_CLUSTER_ID_ANNOTATION = "legacy-cluster-id"
+SKIP_CLUSTER_INIT_ANNOTATION = "clusters.clusternet.io/skip-cluster-init"
+CLUSTER_INIT_BASE_ANNOTATION = "apps.clusternet.io/cluster-init-base"
+DEFAULT_CLUSTER_INIT_ANNOTATION = "apps.clusternet.io/is-default-cluster-init"
+
+FINALIZER = "apps.clusternet.io/finalizer"
+
+# Taints of ManagedClusters
+UNSCHEDULABLE_TAINT = "clusters.clusternet.io/unschedulable"
+INITIALIZATION_TAINT = "clusters.clusternet.io/initialization"
+NO_SCHEDULE = "NoSchedule"
+
+# Conditions of ManagedClusters and their reasons
+READY = "Ready"
+MANAGED_CLUSTER_READY = "ManagedClusterReady"
+MANAGED_CLUSTER_NOT_READY = "ManagedClusterNotReady"
+CLUSTER_STATUS_UNKNOWN = "ClusterStatusUnknown"
+CLUSTER_STATUS_NEVER_UPDATED = "ClusterStatusNeverUpdated"
+CLUSTER_INIT = "ClusterInit"
+CLUSTER_INIT_DISABLED = "ClusterInitDisabled"
+CLUSTER_INIT_WAITING = "ClusterInitWaiting"
+CLUSTER_INIT_DONE = "ClusterInitDone"
+TRUE = "True"
+FALSE = "False"
+UNKNOWN = "Unknown"
+
+# Results of ClusterRegistrationRequests
+APPROVED = "Approved"
+DENIED = "Denied"
+
+# Values of spec fields
+CLUSTER_TYPES = ("StandardCluster", "EdgeCluster")
+SYNC_MODES = ("Push", "Pull", "Dual")
+PULL = "Pull"
+DESCRIPTION_SUCCESS = "Success"
+BASE_KIND = "Base"
+
+# Fixed names
+SYSTEM_NAMESPACE = "clusternet-system"
+RESERVED_NAMESPACE = "clusternet-reserved"
+HUB = "clusternet-hub"
+AGENT = "clusternet-agent"
+PARENT_CLUSTER_SECRET = "parent-cluster"  # noqa: S105 - the name of a Secret
+CHILD_DEPLOYER_SECRET = "child-cluster-deployer"  # noqa: S105 - the name of a Secret
+REGISTRATION_SECRET = "clusternet-agent-cluster-registration"  # noqa: S105 - the name of a Secret
+APP_DEPLOYER = "clusternet-app-deployer"
+MANAGED_CLUSTER_ROLE = "clusternet-managedcluster-role"
+
+# Keys of Secrets
+ADVERTISE_URL_KEY = "apiserver-advertise-url"
+PARENT_URL_KEY = "parentURL"
+REGISTRATION_TOKEN_KEY = "regToken"  # noqa: S105 - the name of a key
+CA_CERTIFICATE_KEY = "ca.crt"
+TOKEN_KEY = "token"  # noqa: S105 - the name of a key
+NAMESPACE_KEY = "namespace"
+
+# ServiceAccount tokens as Kubernetes keeps them in Secrets
+SERVICE_ACCOUNT_TOKEN_TYPE = "kubernetes.io/service-account-token"  # noqa: S105 - a type of Secret
+SERVICE_ACCOUNT_NAME_ANNOTATION = "kubernetes.io/service-account.name"
+SERVICE_ACCOUNT_UID_ANNOTATION = "kubernetes.io/service-account.uid"
+
+# Labels by which Kubernetes distributions mark nodes and control plane pods
+CONTROL_PLANE_NODE_LABELS = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
+COMPONENT_LABELS = ("component", "app.kubernetes.io/component")
+
+# Generated names
+PREFIX = "clusternet-"
+RANDOM_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+RANDOM_LENGTH = 5
