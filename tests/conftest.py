@@ -10,9 +10,13 @@ import jmespath
 import pytest
 from hypothesis import HealthCheck, settings
 
+_SUPPORT = Path(__file__).parent / "support"
 _COLLECTIONS = Path(__file__).parents[1] / ".build" / "collections"
-if str(_COLLECTIONS) not in sys.path:
-    sys.path.insert(0, str(_COLLECTIONS))
+for _folder in (_SUPPORT, _COLLECTIONS):
+    if str(_folder) not in sys.path:
+        sys.path.insert(0, str(_folder))
+
+pytest_plugins = ["deployment"]
 
 # A busy machine is no reason to fail: no time limit for one example, and the same examples in every run.
 settings.register_profile("steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])

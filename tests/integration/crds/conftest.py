@@ -1,48 +1,19 @@
 """Our CRDs on the API server of a lab."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from kubernetes.config import new_client_from_config
+from api import Api
 
 CRDS = Path(__file__).parents[3] / "roles" / "hub" / "files" / "crds"
 RESOURCE = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
-class Api:
-    """Raw requests to one API server with the credentials of a kubeconfig."""
-
-    def __init__(self, kubeconfig: Path) -> None:
-        self._client = new_client_from_config(str(kubeconfig))
-
-    def __call__(
-        self,
-        method: str,
-        path: str,
-        body: Any = None,
-        *,
-        content_type: str = "application/json",
-        accept: str = "application/json",
-        **query: str,
-    ) -> tuple[int, dict[str, Any], str]:
-        """Send one request; return the status, the parsed answer and the warnings."""
-        answer = self._client.rest_client.pool_manager.request_encode_url(
-            method,
-            self._client.configuration.host + path,
-            fields=query,
-            headers={"Content-Type": content_type, "Accept": accept},
-            body=None if body is None else json.dumps(body),
-            timeout=30,
-        )
-        return answer.status, json.loads(answer.data), answer.headers.get("Warning", "")
-
-
 @pytest.fixture(scope="session")
 def api(parent_kubeconfig: Path) -> Api:
-    return Api(parent_kubeconfig)
+    return Api.from_kubeconfig(parent_kubeconfig)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,151 @@
+"""The whole of clusternet.core at work: deployed by its playbooks to a lab of its own."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import yaml
+from api import Api
+from clusternet_lab import Lab, hosts
+from clusternet_lab.inventory import inventory
+
+ROOT = Path(__file__).parents[2]
+HEARTBEAT = 1.0
+"""Seconds between the heartbeats of agents in tests."""
+CLUSTERS = "/apis/clusters.clusternet.io/v1beta1"
+SYSTEM = "clusternet-system"
+
+
+@dataclass
+class Deployment:
+    """A lab and what the playbooks made of it.
+
+    Attributes:
+        lab: a parent and its children.
+        folder: for inventories and transcripts.
+        transcripts: the output of every playbook run, by its order and name.
+    """
+
+    lab: Lab
+    folder: Path
+    transcripts: list[Path] = field(default_factory=list)
+    deployed: bool = False
+
+    def __post_init__(self) -> None:
+        self.inventory = self.folder / "inventory.yml"
+        content = inventory(self.lab)
+        children = content["all"]["children"]["clusternet_children"]
+        children["vars"]["clusternet_agent_status_update_frequency"] = f"{HEARTBEAT:g}s"
+        self.inventory.write_text(yaml.safe_dump(content))
+        self.parent = Api.from_kubeconfig(self.lab.cluster("parent").kubeconfig)
+        self.children = {
+            name: Api.from_kubeconfig(cluster.kubeconfig)
+            for name, cluster in self.lab.clusters.items()
+            if name != "parent"
+        }
+
+    def run(self, *command: str | Path) -> str:
+        """Run a program of Ansible at -vvv and return its output, which also becomes a transcript; it must succeed."""
+        transcript = self.folder / f"transcript-{len(self.transcripts)}.txt"
+        self.transcripts.append(transcript)
+        with transcript.open("wb") as output:
+            code = subprocess.call(
+                [Path(sys.executable).with_name(str(command[0])), "-vvv", *map(str, command[1:])],
+                env={
+                    **os.environ,
+                    "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".build" / "collections"),
+                    "ANSIBLE_CONFIG": os.devnull,
+                    "ANSIBLE_NOCOLOR": "1",
+                },
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                timeout=240,
+            )
+        text = transcript.read_text(errors="replace")
+        assert code == 0, f"{command} ended with {code}:\n{text[-4000:]}"
+        return text
+
+    def playbook(self, name: str | Path, *options: str) -> str:
+        """Run a playbook on the lab's inventory with diffs and return its output."""
+        return self.run("ansible-playbook", "--diff", "-i", self.inventory, name, *options)
+
+    def ensure(self) -> None:
+        """Deploy, unless it is deployed."""
+        if not self.deployed:
+            self.playbook("clusternet.core.deploy")
+            self.deployed = True
+
+    def teardown(self) -> None:
+        """Remove all that was deployed."""
+        self.playbook("clusternet.core.teardown")
+        self.deployed = False
+
+    def process(self, cluster: str) -> psutil.Process:
+        """Return the running hub (of ``parent``) or agent."""
+        home = self.lab.folder / "hosts" / cluster
+        program = "clusternet-hub" if cluster == "parent" else "clusternet-agent"
+        return next(
+            found
+            for found in hosts.processes(self.lab.folder)
+            if any(Path(word).name == program for word in found.cmdline()[:2])
+            and any(word.startswith(f"--kubeconfig={home}/") for word in found.cmdline())
+        )
+
+    def cluster_id(self, child: str) -> str:
+        """Return the identity of a child: the UID of its agent's Lease."""
+        lease = self.children[child].get(f"/apis/coordination.k8s.io/v1/namespaces/{SYSTEM}/leases/clusternet-agent")
+        return lease["metadata"]["uid"]
+
+    def managed_cluster(self, child: str) -> dict[str, Any]:
+        """Return the one ManagedCluster of a child."""
+        selector = f"clusters.clusternet.io/cluster-id={self.cluster_id(child)}"
+        [cluster] = self.parent.items(f"{CLUSTERS}/managedclusters", labelSelector=selector)
+        return cluster
+
+    def credential(self, child: str) -> dict[str, str]:
+        """Return what a child keeps in its Secret ``parent-cluster``."""
+        return self.children[child].secret(SYSTEM, "parent-cluster")
+
+    def as_child(self, child: str) -> Api:
+        """Return requests to the parent with a child's credential."""
+        parent = self.lab.cluster("parent")
+        return Api.with_token(parent.server, parent.ca, self.credential(child)["token"])
+
+    def bootstrap_token(self) -> str:
+        """Return the token that new agents register with."""
+        secret = self.children["child1"].secret(SYSTEM, "clusternet-agent-cluster-registration")
+        return secret["regToken"]
+
+
+@pytest.fixture(scope="session")
+def lab_deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """A lab of its own for whole deployments; ``CLUSTERNET_TEST_DEPLOYMENT=<name>`` takes a lab that stays."""
+    folder = tmp_path_factory.mktemp("deployment")
+    if name := os.environ.get("CLUSTERNET_TEST_DEPLOYMENT"):
+        yield Deployment(Lab.up(name), folder)
+        return
+    name = f"deployment-{os.getpid()}"
+    try:
+        yield Deployment(Lab.up(name, children=2), folder)
+    finally:
+        Lab.open(name).down()
+
+
+@pytest.fixture
+def deployment(lab_deployment: Deployment) -> Deployment:
+    """A parent and two children to which clusternet.core.deploy was applied."""
+    lab_deployment.ensure()
+    return lab_deployment
+
+
+def ready(cluster: dict[str, Any]) -> dict[str, Any]:
+    """Return the Ready condition of a ManagedCluster; empty when there is none."""
+    conditions = cluster.get("status", {}).get("conditions", [])
+    return next((condition for condition in conditions if condition["type"] == "Ready"), {})
