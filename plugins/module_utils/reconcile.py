@@ -81,6 +81,8 @@ class Reconciler:
             "propagationPolicy": "Background",
             "preconditions": {"uid": before["metadata"]["uid"]},
         }
+        if self.check_mode:
+            options["dryRun"] = ["All"]  # the server doesn't look at the query when there is a body
         try:
             self.client.request("DELETE", resource.path_of(before), self._dry_run({}), options)
         except ApiError as error:
