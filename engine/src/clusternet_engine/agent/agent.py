@@ -7,7 +7,6 @@ import logging
 import time
 from typing import Any
 
-from clusternet_engine.agent.backoff import Backoff
 from clusternet_engine.agent.deployer import DeployerCredential
 from clusternet_engine.agent.heartbeat import Heartbeat, MembershipLost
 from clusternet_engine.agent.parent import Parent
@@ -15,11 +14,11 @@ from clusternet_engine.agent.progress import Progress, Reason, Track
 from clusternet_engine.agent.registration import Membership, Registrar
 from clusternet_engine.agent.settings import Settings
 from clusternet_engine.agent.status import Collector
+from clusternet_engine.kube.backoff import Backoff
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.events import EventRecorder
 from clusternet_engine.kube.resources import Object
-
-LEGACY_ID_ANNOTATION = "legacy-cluster-id"
+from clusternet_engine.model import constants as names
 
 _STEADY = 60.0
 """Seconds of membership after which its loss is a new story."""
@@ -30,7 +29,7 @@ log = logging.getLogger(__name__)
 def cluster_id(lease: Object) -> str:
     """Return the identity of the child: the Lease's annotation `legacy-cluster-id`, else its UID (spec/02 §4)."""
     metadata = lease["metadata"]
-    return str((metadata.get("annotations") or {}).get(LEGACY_ID_ANNOTATION) or metadata["uid"])
+    return str((metadata.get("annotations") or {}).get(names.LEGACY_CLUSTER_ID_ANNOTATION) or metadata["uid"])
 
 
 def static_status(settings: Settings, child_url: str, version: str) -> dict[str, Any]:
@@ -65,7 +64,7 @@ class Agent:
         self._child_url = child_url
         self._settings = settings
         self._parent = Parent(settings)
-        self._recorder = EventRecorder(child, "clusternet-agent")
+        self._recorder = EventRecorder(child, names.AGENT)
         self._static_status = static_status(settings, child_url, version)
 
     async def lead(self, lease: Object) -> None:
@@ -92,11 +91,9 @@ class Agent:
                 progress.failed(Track.HEARTBEAT, Reason.HEARTBEAT_FAILED, f"{loss}; registering again")
             if time.monotonic() - began > _STEADY:
                 backoff.reset()
-            await backoff.sleep()
+            await asyncio.sleep(backoff.next())
 
-    async def _report(
-        self, membership: Membership, identity: str, collector: Collector, progress: Progress
-    ) -> None:
+    async def _report(self, membership: Membership, identity: str, collector: Collector, progress: Progress) -> None:
         credential = membership.credential
         async with (
             self._parent.client(credential.parent_url, credential.token, membership.trusted_ca) as parent,
@@ -108,6 +105,7 @@ class Agent:
                 cluster_id=identity,
                 collector=collector,
                 update_frequency=self._settings.update_frequency,
+                aggregate_prefixes=self._settings.aggregate_prefixes,
                 progress=progress,
             )
             deployer = DeployerCredential(

@@ -9,38 +9,44 @@ import os
 import signal
 import socket
 import sys
+import uuid
 from collections.abc import Sequence
-from importlib.metadata import version
-from pathlib import Path
 
-from clusternet_engine import flags, logs
+from clusternet_engine import logs
 from clusternet_engine.agent import settings as rules
 from clusternet_engine.agent.agent import Agent
 from clusternet_engine.agent.settings import Settings
+from clusternet_engine.flags import (
+    ClientFlags,
+    LeaderElectionFlags,
+    ServingFlags,
+    boolean,
+    make_parser,
+    positive_duration,
+    version,
+)
 from clusternet_engine.kube.client import Client
-from clusternet_engine.kube.config import ClusterConfig
+from clusternet_engine.kube.config import ClusterConfig, ConfigError
 from clusternet_engine.kube.lease import LeaderElector
-from clusternet_engine.model.durations import parse_duration
+from clusternet_engine.model import constants as names
+from clusternet_engine.model import features
 from clusternet_engine.serving import HealthServer
 
-NAME = "clusternet-agent"
 PORT = 10650
-STOP_TIMEOUT = 5.0
+_STOP_TIMEOUT = 5.0
+"""Seconds a graceful stop may take."""
+_UNUSED_GATES = (features.SOCKET_CONNECTION, features.RECOVERY, features.MULTI_CLUSTER_SERVICE)
+"""Gates of Clusternet's agent that stand for things this agent does not do."""
 
 log = logging.getLogger(__name__)
 
 
-def parser() -> argparse.ArgumentParser:
+def make_agent_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(
-        prog=NAME,
-        description="Registers this cluster with a parent cluster and reports its status there.",
-        allow_abbrev=False,
-    )
-    flags.add_client_flags(parser)
-    flags.add_serving_flags(parser, secure_port=PORT)
-    flags.add_leader_election_flags(parser, resource_name=NAME)
-    flags.add_common_flags(parser, NAME)
+    parser = make_parser(names.AGENT, "Registers this cluster with a parent cluster and reports its status there.")
+    ClientFlags.add(parser)
+    ServingFlags.add(parser, PORT)
+    LeaderElectionFlags.add(parser, names.AGENT)
     _add_registration_flags(parser.add_argument_group("registration"))
     _add_status_flags(parser.add_argument_group("status"))
     return parser
@@ -51,7 +57,7 @@ def _add_registration_flags(group: argparse._ArgumentGroup) -> None:
         "--cluster-reg-parent-url",
         metavar="URL",
         type=rules.parent_url,
-        help="URL of the parent's API server; default: key parentURL of the Secret clusternet-agent-cluster-registration",
+        help="URL of the parent's API server; default: key parentURL of Secret clusternet-agent-cluster-registration",
     )
     group.add_argument(
         "--cluster-reg-token",
@@ -68,8 +74,11 @@ def _add_registration_flags(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--insecure-skip-tls-verify",
-        action=argparse.BooleanOptionalAction,
+        type=boolean,
+        nargs="?",
+        const=True,
         default=False,
+        metavar="BOOL",
         help="do not verify the parent's certificate; whoever sits on the way can then take the cluster over",
     )
     group.add_argument(
@@ -77,14 +86,14 @@ def _add_registration_flags(group: argparse._ArgumentGroup) -> None:
         metavar="NAME",
         type=rules.cluster_name,
         default="",
-        help=f"name of the ManagedCluster, at most {rules.CLUSTER_NAME_LIMIT} characters; default: one made from the prefix",
+        help=f"name of the ManagedCluster, at most {rules.CLUSTER_NAME_LIMIT} characters; else made from the prefix",
     )
     group.add_argument(
         "--cluster-reg-name-prefix",
         metavar="PREFIX",
         type=rules.cluster_name_prefix,
         default="clusternet-cluster",
-        help=f"prefix of made names, at most {rules.NAME_PREFIX_LIMIT} characters (default: %(default)s)",
+        help=f"prefix of made names, at most {rules.NAME_PREFIX_LIMIT} characters",
     )
     group.add_argument(
         "--cluster-reg-namespace",
@@ -95,15 +104,15 @@ def _add_registration_flags(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--cluster-reg-type",
-        choices=rules.CLUSTER_TYPES,
-        default=rules.CLUSTER_TYPES[0],
-        help="type of the cluster (default: %(default)s)",
+        choices=names.CLUSTER_TYPES,
+        default=names.CLUSTER_TYPES[0],
+        help="type of the cluster",
     )
     group.add_argument(
         "--cluster-sync-mode",
-        choices=rules.SYNC_MODES,
-        default="Pull",
-        help="who deploys to this cluster: the hub (Push), the agent (Pull), or both (default: %(default)s)",
+        choices=names.SYNC_MODES,
+        default=names.PULL,
+        help="who deploys to this cluster: the hub (Push), the agent (Pull), or both",
     )
     group.add_argument(
         "--cluster-labels",
@@ -119,34 +128,37 @@ def _add_status_flags(group: argparse._ArgumentGroup) -> None:
         "--labels-aggregate-prefix",
         metavar="PREFIX",
         action="append",
-        help="labels of the nodes with this prefix are aggregated on the ManagedCluster; may be repeated "
-        "(default: node.clusternet.io/)",
+        help="labels of nodes with this prefix are summed up on the ManagedCluster; may be repeated; "
+        f"default {names.NODE_LABEL_PREFIX}",
     )
     group.add_argument(
         "--labels-aggregate-threshold",
         metavar="SHARE",
         type=rules.share,
         default=0.8,
-        help="share of the worker nodes that must have a label's value, 0 to 1 (default: %(default)s)",
+        help="share of the worker nodes that must have a label's value, 0 to 1",
     )
     group.add_argument(
         "--cluster-status-collect-frequency",
         metavar="DURATION",
-        type=flags.positive_duration,
-        default=parse_duration("20s"),
-        help="time between two collections of the status (default: 20s)",
+        type=positive_duration,
+        default="20s",
+        help="time between two collections of the status",
     )
     group.add_argument(
         "--cluster-status-update-frequency",
         metavar="DURATION",
-        type=flags.positive_duration,
-        default=parse_duration("3m"),
-        help="time between two heartbeats (default: 3m)",
+        type=positive_duration,
+        default="3m",
+        help="time between two heartbeats",
     )
     group.add_argument(
         "--use-metrics-server",
-        action=argparse.BooleanOptionalAction,
+        type=boolean,
+        nargs="?",
+        const=True,
         default=False,
+        metavar="BOOL",
         help="report pod counts and resource usage from metrics.k8s.io",
     )
     group.add_argument(
@@ -157,42 +169,125 @@ def _add_status_flags(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--predictor-direct-access",
-        action=argparse.BooleanOptionalAction,
+        type=boolean,
+        nargs="?",
+        const=True,
         default=False,
+        metavar="BOOL",
         help="the parent can reach the predictor without the tunnel",
     )
 
 
-def settings(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, Settings]:
-    """Parse and check the command line; ends the process with status 2 and the name of a wrong flag."""
-    command = parser()
-    options = command.parse_args(argv)
-    if options.cluster_sync_mode == "Push" and not options.feature_gates.get("AppPusher"):
-        command.error("argument --cluster-sync-mode: Push needs --feature-gates AppPusher=true")
-    if not options.leader_elect:
-        command.error("argument --leader-elect: cannot be false, the Lease is the identity of the cluster")
-    return options, Settings(
-        system_namespace=options.leader_elect_resource_namespace,
-        lease_name=options.leader_elect_resource_name,
-        parent_url=options.cluster_reg_parent_url,
-        token=options.cluster_reg_token,
-        ca_file=options.cluster_reg_ca_file,
-        insecure_skip_tls_verify=options.insecure_skip_tls_verify,
-        cluster_name=options.cluster_reg_name,
-        cluster_name_prefix=options.cluster_reg_name_prefix,
-        cluster_namespace=options.cluster_reg_namespace,
-        cluster_type=options.cluster_reg_type,
-        sync_mode=options.cluster_sync_mode,
-        cluster_labels=options.cluster_labels,
-        aggregate_prefixes=tuple(options.labels_aggregate_prefix or ("node.clusternet.io/",)),
-        aggregate_threshold=options.labels_aggregate_threshold,
-        collect_frequency=options.cluster_status_collect_frequency,
-        update_frequency=options.cluster_status_update_frequency,
-        use_metrics_server=options.use_metrics_server,
-        app_pusher=options.feature_gates.get("AppPusher", False),
-        predictor=options.feature_gates.get("Predictor", False),
-        predictor_address=options.predictor_addr,
-        predictor_direct_access=options.predictor_direct_access,
-        qps=options.kube_api_qps,
-        burst=options.kube_api_burst,
+def check(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> Settings:
+    """Return the agent's own settings; ends the program with a message when flags contradict each other."""
+    gates = arguments.feature_gates
+    if arguments.cluster_sync_mode == "Push" and not features.enabled(gates, features.APP_PUSHER):
+        parser.error("argument --cluster-sync-mode: Push needs --feature-gates=AppPusher=true")
+    return Settings(
+        system_namespace=arguments.leader_elect_resource_namespace,
+        parent_url=arguments.cluster_reg_parent_url,
+        token=arguments.cluster_reg_token,
+        ca_file=arguments.cluster_reg_ca_file,
+        insecure_skip_tls_verify=arguments.insecure_skip_tls_verify,
+        cluster_name=arguments.cluster_reg_name,
+        cluster_name_prefix=arguments.cluster_reg_name_prefix,
+        cluster_namespace=arguments.cluster_reg_namespace,
+        cluster_type=arguments.cluster_reg_type,
+        sync_mode=arguments.cluster_sync_mode,
+        cluster_labels=arguments.cluster_labels,
+        aggregate_prefixes=tuple(arguments.labels_aggregate_prefix or (names.NODE_LABEL_PREFIX,)),
+        aggregate_threshold=arguments.labels_aggregate_threshold,
+        collect_frequency=arguments.cluster_status_collect_frequency,
+        update_frequency=arguments.cluster_status_update_frequency,
+        use_metrics_server=arguments.use_metrics_server,
+        app_pusher=features.enabled(gates, features.APP_PUSHER),
+        predictor=features.enabled(gates, features.PREDICTOR),
+        predictor_address=arguments.predictor_addr,
+        predictor_direct_access=arguments.predictor_direct_access,
+        qps=arguments.kube_api_qps,
+        burst=arguments.kube_api_burst,
     )
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the agent until it is told to stop.
+
+    Ends the process: 0 after SIGTERM or SIGINT, 1 on a failure that a restart may cure, 2 on wrong flags.
+    """
+    parser = make_agent_parser()
+    arguments = parser.parse_args(argv)
+    settings = check(parser, arguments)
+    client_flags = ClientFlags.of(arguments)
+    serving = ServingFlags.of(arguments, parser)
+    election = LeaderElectionFlags.of(arguments, parser)
+    if not election.enabled:
+        parser.error("argument --leader-elect: must be true, since the UID of the Lease is the identity of the cluster")
+    logs.setup(arguments.verbosity)
+    for gate in _UNUSED_GATES:
+        if features.enabled(arguments.feature_gates, gate):
+            log.warning("feature gate %s has no effect: this agent does not do that", gate)
+    if settings.insecure_skip_tls_verify:
+        log.warning("the certificate of the parent is not verified: --insecure-skip-tls-verify was asked for")
+    try:
+        config = ClusterConfig.load(client_flags.kubeconfig, client_flags.context)
+        sys.exit(asyncio.run(_until_stopped(config, settings, client_flags, serving, election)))
+    except ConfigError as error:
+        log.error("%s", error)
+        sys.exit(1)
+
+
+async def _until_stopped(
+    config: ClusterConfig,
+    settings: Settings,
+    client_flags: ClientFlags,
+    serving: ServingFlags,
+    election: LeaderElectionFlags,
+) -> int:
+    """Run the agent; returns the exit code, after a signal at most `_STOP_TIMEOUT` seconds later."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    work = asyncio.create_task(_serve(config, settings, client_flags, serving, election), name=names.AGENT)
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait((work, stopping), return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if work.done():
+        error = work.exception()
+        log.error("the agent has failed", exc_info=error)
+        return 1
+    log.info("stopping")
+    work.cancel()
+    done, _ = await asyncio.wait((work,), timeout=_STOP_TIMEOUT)
+    if not done:
+        log.error("not stopped within %g s", _STOP_TIMEOUT)
+        os._exit(1)
+    return 0
+
+
+async def _serve(
+    config: ClusterConfig,
+    settings: Settings,
+    client_flags: ClientFlags,
+    serving: ServingFlags,
+    election: LeaderElectionFlags,
+) -> None:
+    async with Client(config, qps=client_flags.qps, burst=client_flags.burst, user_agent=names.AGENT) as child:
+        agent = Agent(child, config.server, settings, version())
+        elector = LeaderElector(
+            child,
+            election.namespace,
+            election.name,
+            f"{socket.gethostname()}_{uuid.uuid4()}",
+            lease_duration=election.lease_duration,
+            renew_deadline=election.renew_deadline,
+            retry_period=election.retry_period,
+        )
+        async with HealthServer(
+            serving.bind_address,
+            serving.secure_port,
+            {},
+            tls_cert_file=serving.tls_cert_file,
+            tls_key_file=serving.tls_private_key_file,
+        ):
+            await elector.run(agent.lead)

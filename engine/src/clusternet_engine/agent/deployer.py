@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from clusternet_engine.agent.backoff import Backoff
 from clusternet_engine.agent.progress import Progress, Reason, Status, Track
 from clusternet_engine.agent.secrets import ServiceAccountToken, child_deployer_secret, service_account_token
+from clusternet_engine.kube.backoff import Backoff
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.errors import ApiError, ConnectionFailed, NotFound
 from clusternet_engine.kube.resources import SECRETS, Object
@@ -79,7 +79,7 @@ class DeployerCredential:
             problem = await self._ensure()
             if problem:
                 self._progress.failed(Track.DEPLOYER, problem.reason, problem.message)
-                await backoff.sleep()
+                await asyncio.sleep(backoff.next())
             else:
                 self._progress.passed(Track.DEPLOYER)
                 backoff.reset()

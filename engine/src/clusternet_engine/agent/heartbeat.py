@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
+from collections.abc import Sequence
 
-from clusternet_engine.agent.backoff import Backoff
 from clusternet_engine.agent.progress import Progress, Reason, Track
-from clusternet_engine.agent.registration import Approval, Membership, request_name, verdict
+from clusternet_engine.agent.registration import Approval, Membership, verdict
 from clusternet_engine.agent.status import Collector, Observation
+from clusternet_engine.kube.backoff import Backoff
 from clusternet_engine.kube.client import Client, PatchType
 from clusternet_engine.kube.errors import ApiError, Conflict, ConnectionFailed, Forbidden, NotFound, Unauthorized
 from clusternet_engine.kube.resources import CLUSTER_REGISTRATION_REQUESTS, MANAGED_CLUSTERS, Object
 from clusternet_engine.model import constants as names
 from clusternet_engine.model.conditions import merge_conditions
+from clusternet_engine.model.labels import aggregated_labels_patch
+from clusternet_engine.model.names import cluster_object_name
 
 _GRACE = 5.0
 """Seconds a fresh credential may be refused: its roles need a moment to reach every apiserver of the parent."""
@@ -38,6 +42,7 @@ class Heartbeat:
         cluster_id: identity of the child.
         collector: holds what is to be posted.
         update_frequency: seconds between posts.
+        aggregate_prefixes: label keys that belong to the aggregation of node labels.
         progress: hears of failures.
     """
 
@@ -49,6 +54,7 @@ class Heartbeat:
         cluster_id: str,
         collector: Collector,
         update_frequency: float,
+        aggregate_prefixes: Sequence[str],
         progress: Progress,
     ) -> None:
         self._parent = parent
@@ -57,6 +63,7 @@ class Heartbeat:
         self._cluster_id = cluster_id
         self._collector = collector
         self._update_frequency = update_frequency
+        self._aggregate_prefixes = aggregate_prefixes
         self._progress = progress
         self._cluster: Object | None = None
 
@@ -78,11 +85,11 @@ class Heartbeat:
             except (Unauthorized, Forbidden) as error:
                 if time.monotonic() - started > _GRACE:
                     raise MembershipLost(f"the parent refuses the credential of the cluster: {error}") from None
-                await backoff.sleep()
+                await asyncio.sleep(backoff.next())
                 continue
             except (ApiError, ConnectionFailed) as error:
                 self._progress.failed(Track.HEARTBEAT, Reason.HEARTBEAT_FAILED, f"the status was not posted: {error}")
-                await backoff.sleep()
+                await asyncio.sleep(backoff.next())
                 continue
             self._progress.passed(Track.HEARTBEAT)
             backoff.reset()
@@ -91,7 +98,7 @@ class Heartbeat:
 
     async def _check_registration(self) -> None:
         try:
-            request = await self._parent.get(CLUSTER_REGISTRATION_REQUESTS, request_name(self._cluster_id))
+            request = await self._parent.get(CLUSTER_REGISTRATION_REQUESTS, cluster_object_name(self._cluster_id))
         except NotFound:
             raise MembershipLost("the registration request is gone") from None
         decision = verdict(request, self._membership.credential.parent_url)
@@ -102,7 +109,9 @@ class Heartbeat:
         for attempt in range(1, _CONFLICTS + 1):
             cluster = self._cluster or await self._find()
             self._cluster = None
-            conditions = merge_conditions((cluster.get("status") or {}).get("conditions") or [], [observation.condition])
+            conditions = merge_conditions(
+                (cluster.get("status") or {}).get("conditions") or [], [observation.condition]
+            )
             body = {**cluster, "status": {**observation.status, "conditions": conditions}}
             try:
                 cluster = await self._parent.update(MANAGED_CLUSTERS, body, subresource="status")
@@ -124,7 +133,8 @@ class Heartbeat:
         return found.items[0]
 
     async def _aggregate(self, cluster: Object, observation: Observation) -> Object:
-        changes = observation.label_changes(cluster["metadata"].get("labels") or {})
+        current = cluster["metadata"].get("labels") or {}
+        changes = aggregated_labels_patch(current, observation.node_labels, self._aggregate_prefixes)
         if not changes:
             return cluster
         metadata = cluster["metadata"]

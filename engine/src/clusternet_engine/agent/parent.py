@@ -8,6 +8,7 @@ from clusternet_engine.agent.settings import Settings
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.config import ClusterConfig, ConfigError
 from clusternet_engine.kube.errors import ApiError, ConnectionFailed, Forbidden, Invalid, NotFound, Unauthorized
+from clusternet_engine.model import constants as names
 
 
 class Parent:
@@ -31,7 +32,7 @@ class Parent:
             token=token,
             insecure_skip_tls_verify=self._settings.insecure_skip_tls_verify,
         )
-        return Client(config, qps=self._settings.qps, burst=self._settings.burst, user_agent="clusternet-agent")
+        return Client(config, qps=self._settings.qps, burst=self._settings.burst, user_agent=names.AGENT)
 
     async def trusted_ca(self, registration: Registration, stored: ParentCredential | None) -> bytes | None:
         """Return the CA bundle to verify the parent with; None stands for the system's trust store.
@@ -80,8 +81,6 @@ def diagnose(error: ApiError | ConnectionFailed, url: str) -> Status:
                 f"{url} does not know ClusterRegistrationRequests; is this the parent, and is the hub installed there?",
             )
         case Invalid():
-            return Status(
-                Reason.REGISTRATION_INVALID, f"the parent refuses the registration request: {error.message}"
-            )
+            return Status(Reason.REGISTRATION_INVALID, f"the parent refuses the registration request: {error.message}")
         case _:
             return Status(Reason.PARENT_UNREACHABLE, f"the parent {url} answers with an error: {error}")

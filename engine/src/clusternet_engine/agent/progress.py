@@ -18,12 +18,14 @@ import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum, StrEnum
+from typing import Literal
 
-from clusternet_engine.agent.backoff import Backoff
+from clusternet_engine.kube.backoff import Backoff
 from clusternet_engine.kube.client import Client, PatchType
 from clusternet_engine.kube.errors import ApiError, ConnectionFailed
 from clusternet_engine.kube.events import EventRecorder
 from clusternet_engine.kube.resources import LEASES, Object
+from clusternet_engine.model.times import format_time
 
 STATUS_ANNOTATION = "clusternet.io/registration-status"
 
@@ -35,17 +37,17 @@ class Reason(StrEnum):
 
     STARTING = "Starting"
     CHILD_ACCESS_FAILED = "ChildAccessFailed"
-    REGISTRATION_SECRET_INVALID = "RegistrationSecretInvalid"
+    REGISTRATION_SECRET_INVALID = "RegistrationSecretInvalid"  # noqa: S105
     PARENT_UNREACHABLE = "ParentUnreachable"
     PARENT_CERTIFICATE_UNTRUSTED = "ParentCertificateUntrusted"
-    BOOTSTRAP_TOKEN_REJECTED = "BootstrapTokenRejected"
+    BOOTSTRAP_TOKEN_REJECTED = "BootstrapTokenRejected"  # noqa: S105
     REGISTRATION_FORBIDDEN = "RegistrationForbidden"
     CLUSTERNET_MISSING = "ClusternetMissing"
     REGISTRATION_INVALID = "RegistrationInvalid"
     REGISTRATION_PENDING = "RegistrationPending"
     REGISTRATION_DENIED = "RegistrationDenied"
-    DEPLOYER_SECRET_MISSING = "DeployerSecretMissing"
-    DEPLOYER_SECRET_FAILED = "DeployerSecretFailed"
+    DEPLOYER_SECRET_MISSING = "DeployerSecretMissing"  # noqa: S105
+    DEPLOYER_SECRET_FAILED = "DeployerSecretFailed"  # noqa: S105
     HEARTBEAT_FAILED = "HeartbeatFailed"
     REGISTERED = "Registered"
 
@@ -136,7 +138,7 @@ class Progress:
         return stuck or Status(Reason.REGISTERED, f"registered as {self._registered_as}")
 
     async def run(self) -> None:
-        """Publish every change until cancelled; a child that cannot be written is tried again, with the newest status."""
+        """Publish every change until cancelled; a failed write is tried again, with the newest status."""
         published: Status | None = None
         backoff = Backoff(0.5, 30)
         while True:
@@ -150,14 +152,14 @@ class Progress:
             except (ApiError, ConnectionFailed) as error:
                 log.warning("the registration status could not be written to the Lease: %s", error)
                 self._changed.set()
-                await backoff.sleep()
+                await asyncio.sleep(backoff.next())
                 continue
             backoff.reset()
             published = status
             if status.reason is Reason.REGISTERED:
                 log.info("%s", status.message)
             if status.reason is not Reason.STARTING:
-                kind = "Normal" if status.reason is Reason.REGISTERED else "Warning"
+                kind: Literal["Normal", "Warning"] = "Normal" if status.reason is Reason.REGISTERED else "Warning"
                 await self._recorder.event(self._lease, kind, status.reason.value, status.message)
 
     async def _annotate(self, status: Status) -> None:
@@ -166,7 +168,7 @@ class Progress:
                 "step": status.reason.step,
                 "reason": status.reason.value,
                 "message": status.message,
-                "time": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "time": format_time(datetime.now(UTC)),
             }
         )
         metadata = self._lease["metadata"]

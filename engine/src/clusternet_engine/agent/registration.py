@@ -10,6 +10,7 @@ How it stands is told by `progress` (annotation `clusternet.io/registration-stat
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import logging
@@ -17,11 +18,9 @@ import secrets as randomness
 import time
 from dataclasses import dataclass
 
-from clusternet_engine.agent.backoff import Backoff
 from clusternet_engine.agent.parent import Parent, diagnose
 from clusternet_engine.agent.progress import Progress, Reason, Status, Track
 from clusternet_engine.agent.secrets import (
-    REGISTRATION_SECRET,
     ParentCredential,
     Registration,
     SecretInvalid,
@@ -29,15 +28,14 @@ from clusternet_engine.agent.secrets import (
     parent_credential,
     registration,
 )
-from clusternet_engine.agent.settings import RANDOM_SUFFIX_LENGTH, Settings
+from clusternet_engine.agent.settings import Settings
+from clusternet_engine.kube.backoff import Backoff
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.config import ConfigError
 from clusternet_engine.kube.errors import AlreadyExists, ApiError, ConnectionFailed, Forbidden, NotFound, Unauthorized
 from clusternet_engine.kube.resources import CLUSTER_REGISTRATION_REQUESTS, SECRETS, Object
 from clusternet_engine.model import constants as names
-
-RANDOM_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
-"""Characters of random suffixes (spec/01 §7)."""
+from clusternet_engine.model.names import cluster_object_name
 
 _PENDING_TOLD_AFTER = 2.0
 """Seconds without an answer of the hub before the wait is worth a message."""
@@ -71,13 +69,8 @@ class Stuck(Exception):
         self.status = status
 
 
-def request_name(cluster_id: str) -> str:
-    """Return the name of a cluster's ClusterRegistrationRequest."""
-    return f"{names.PREFIX}{cluster_id}"
-
-
 def registration_request(settings: Settings, cluster_id: str) -> Object:
-    """Return the ClusterRegistrationRequest to post (spec/02 §5); without a wanted name, one is made from the prefix."""
+    """Return the ClusterRegistrationRequest to post (spec/02 §5); an unset name is made from the prefix."""
     name = settings.cluster_name or f"{settings.cluster_name_prefix}-{_random_suffix()}"
     optional = {
         "clusterNamespace": settings.cluster_namespace,
@@ -87,7 +80,7 @@ def registration_request(settings: Settings, cluster_id: str) -> Object:
         "apiVersion": CLUSTER_REGISTRATION_REQUESTS.api_version,
         "kind": CLUSTER_REGISTRATION_REQUESTS.kind,
         "metadata": {
-            "name": request_name(cluster_id),
+            "name": cluster_object_name(cluster_id),
             "labels": {
                 names.REGISTERED_BY_LABEL: names.REGISTERED_BY_AGENT,
                 names.CLUSTER_ID_LABEL: cluster_id,
@@ -105,7 +98,7 @@ def registration_request(settings: Settings, cluster_id: str) -> Object:
 
 
 def _random_suffix() -> str:
-    return "".join(randomness.choice(RANDOM_ALPHABET) for _ in range(RANDOM_SUFFIX_LENGTH))
+    return "".join(randomness.choice(names.RANDOM_ALPHABET) for _ in range(names.RANDOM_LENGTH))
 
 
 def verdict(request: Object, url: str) -> Approval | Status:
@@ -165,7 +158,7 @@ class Registrar:
                 membership = await self._attempt()
             except Stuck as stuck:
                 self._progress.failed(Track.REGISTRATION, stuck.status.reason, stuck.status.message)
-                await backoff.sleep()
+                await asyncio.sleep(backoff.next())
             else:
                 namespace = membership.credential.namespace
                 url = membership.credential.parent_url
@@ -187,9 +180,9 @@ class Registrar:
         given = settings.ca_file.read_bytes() if settings.ca_file else None
         if settings.parent_url and settings.token:
             return Registration(settings.parent_url, settings.token, given)
-        secret = await self._child_secret(REGISTRATION_SECRET)
+        secret = await self._child_secret(names.REGISTRATION_SECRET)
         if secret is None:
-            message = f"Secret {settings.system_namespace}/{REGISTRATION_SECRET} does not exist on the child"
+            message = f"Secret {settings.system_namespace}/{names.REGISTRATION_SECRET} does not exist on the child"
             raise Stuck(Status(Reason.REGISTRATION_SECRET_INVALID, message))
         try:
             read = registration(secret)
@@ -227,10 +220,10 @@ class Registrar:
                 return decision
             if decision.reason is Reason.REGISTRATION_DENIED or time.monotonic() - started > _PENDING_TOLD_AFTER:
                 self._progress.failed(Track.REGISTRATION, decision.reason, decision.message)
-            await backoff.sleep()
+            await asyncio.sleep(backoff.next())
 
     async def _request(self, client: Client) -> Object:
-        name = request_name(self._cluster_id)
+        name = cluster_object_name(self._cluster_id)
         try:
             return await client.get(CLUSTER_REGISTRATION_REQUESTS, name)
         except NotFound:

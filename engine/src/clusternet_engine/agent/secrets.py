@@ -20,8 +20,6 @@ from clusternet_engine.agent.settings import parent_url, registration_token
 from clusternet_engine.kube.resources import Object
 from clusternet_engine.model import constants as names
 
-REGISTRATION_SECRET = "clusternet-agent-cluster-registration"  # noqa: S105
-
 
 class SecretInvalid(Exception):
     """A Secret lacks a key or holds something that cannot be right; the message never shows a value."""
@@ -65,13 +63,15 @@ def registration(secret: Object) -> Registration:
     data = _decoded(secret)
     name = secret["metadata"]["name"]
     values = {}
-    for key, check in (("parentURL", parent_url), ("regToken", registration_token)):
+    for key, check in ((names.PARENT_URL_KEY, parent_url), (names.REGISTRATION_TOKEN_KEY, registration_token)):
         try:
             values[key] = check(data.get(key, b"").decode())
         except (ArgumentTypeError, UnicodeDecodeError) as error:
             problem = error if key in data else "the key is missing"
             raise SecretInvalid(f"Secret {name}, key {key}: {problem}") from None
-    return Registration(values["parentURL"], values["regToken"], data.get("ca.crt") or None)
+    return Registration(
+        values[names.PARENT_URL_KEY], values[names.REGISTRATION_TOKEN_KEY], data.get(names.CA_CERTIFICATE_KEY) or None
+    )
 
 
 def parent_credential(secret: Object, url: str) -> ParentCredential | None:
@@ -82,11 +82,11 @@ def parent_credential(secret: Object, url: str) -> ParentCredential | None:
     try:
         data = _decoded(secret)
         stored_url, namespace, token = (
-            data.get(key, b"").decode() for key in (names.ADVERTISE_URL_KEY, "namespace", "token")
+            data.get(key, b"").decode() for key in (names.ADVERTISE_URL_KEY, names.NAMESPACE_KEY, names.TOKEN_KEY)
         )
     except (SecretInvalid, UnicodeDecodeError):
         return None
-    ca_certificate = data.get("ca.crt", b"")
+    ca_certificate = data.get(names.CA_CERTIFICATE_KEY, b"")
     if stored_url != url or not (namespace and token and ca_certificate):
         return None
     return ParentCredential(stored_url, namespace, token, ca_certificate)
@@ -111,9 +111,9 @@ def parent_cluster_secret(
         "type": "Opaque",
         "data": _encoded(
             {
-                "ca.crt": credential.ca_certificate,
-                "token": credential.token.encode(),
-                "namespace": credential.namespace.encode(),
+                names.CA_CERTIFICATE_KEY: credential.ca_certificate,
+                names.TOKEN_KEY: credential.token.encode(),
+                names.NAMESPACE_KEY: credential.namespace.encode(),
                 names.ADVERTISE_URL_KEY: credential.parent_url.encode(),
             }
         ),
@@ -125,10 +125,10 @@ def service_account_token(secret: Object) -> ServiceAccountToken | None:
     data = _decoded(secret)
     annotations = secret["metadata"].get("annotations") or {}
     token = ServiceAccountToken(
-        name=annotations.get("kubernetes.io/service-account.name", ""),
-        uid=annotations.get("kubernetes.io/service-account.uid", ""),
-        token=data.get("token", b""),
-        ca_certificate=data.get("ca.crt", b""),
+        name=annotations.get(names.SERVICE_ACCOUNT_NAME_ANNOTATION, ""),
+        uid=annotations.get(names.SERVICE_ACCOUNT_UID_ANNOTATION, ""),
+        token=data.get(names.TOKEN_KEY, b""),
+        ca_certificate=data.get(names.CA_CERTIFICATE_KEY, b""),
     )
     return token if token.name and token.uid and token.token and token.ca_certificate else None
 
@@ -152,8 +152,8 @@ def child_deployer_secret(token: ServiceAccountToken, *, namespace: str, cluster
         "type": "Opaque",
         "data": _encoded(
             {
-                "token": token.token,
-                "ca.crt": token.ca_certificate,
+                names.TOKEN_KEY: token.token,
+                names.CA_CERTIFICATE_KEY: token.ca_certificate,
                 "service-account.name": token.name.encode(),
                 "service-account.uid": token.uid.encode(),
                 names.ADVERTISE_URL_KEY: child_url.encode(),

@@ -13,16 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from clusternet_engine.model.constants import RANDOM_LENGTH
+from clusternet_engine.model.labels import is_label_key, is_label_value
+from clusternet_engine.model.names import LABEL_LIMIT, is_dns_label
+
 CLUSTER_NAME_LIMIT = 30
 """Characters of `ClusterRegistrationRequest.spec.clusterName` the CRD allows (spec/01 §2.1)."""
-RANDOM_SUFFIX_LENGTH = 5
-NAME_PREFIX_LIMIT = CLUSTER_NAME_LIMIT - RANDOM_SUFFIX_LENGTH - 1
-NAMESPACE_LIMIT = 63
-CLUSTER_TYPES = ("StandardCluster", "EdgeCluster")
-SYNC_MODES = ("Push", "Pull", "Dual")
+NAME_PREFIX_LIMIT = CLUSTER_NAME_LIMIT - RANDOM_LENGTH - 1
 
-_DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-_LABEL_PART = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
 _BOOTSTRAP_TOKEN = re.compile(r"[a-z0-9]{6}\.[a-z0-9]{16}")
 _JWT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 
@@ -35,7 +33,6 @@ class Settings:
     """
 
     system_namespace: str
-    lease_name: str
     parent_url: str | None
     token: str | None = field(repr=False)
     ca_file: Path | None
@@ -77,8 +74,8 @@ def cluster_name_prefix(text: str) -> str:
     prefix = text.strip()
     if len(prefix) > NAME_PREFIX_LIMIT:
         raise ArgumentTypeError(
-            f"{prefix!r} has {len(prefix)} characters; the prefix of a cluster name may have at most {NAME_PREFIX_LIMIT},"
-            f" because '-' and {RANDOM_SUFFIX_LENGTH} random characters follow it"
+            f"{prefix!r} has {len(prefix)} characters; the prefix of a cluster name may have at most"
+            f" {NAME_PREFIX_LIMIT}, because '-' and {RANDOM_LENGTH} random characters follow it"
         )
     return _dns_label(prefix, "the prefix of a cluster name")
 
@@ -86,17 +83,18 @@ def cluster_name_prefix(text: str) -> str:
 def cluster_namespace(text: str) -> str:
     """Return the wanted dedicated namespace on the parent; "" lets the hub make one."""
     namespace = text.strip()
-    if len(namespace) > NAMESPACE_LIMIT:
+    if len(namespace) > LABEL_LIMIT:
         raise ArgumentTypeError(
-            f"{namespace!r} has {len(namespace)} characters; a namespace may have at most {NAMESPACE_LIMIT}"
+            f"{namespace!r} has {len(namespace)} characters; a namespace may have at most {LABEL_LIMIT}"
         )
     return _dns_label(namespace, "a namespace") if namespace else ""
 
 
 def _dns_label(text: str, what: str) -> str:
-    if not _DNS_LABEL.fullmatch(text):
+    if not is_dns_label(text):
         raise ArgumentTypeError(
-            f"{text!r} is not valid: {what} is lower-case letters, digits and '-', and starts and ends with a letter or digit"
+            f"{text!r} is not valid: {what} is lower-case letters, digits and '-',"
+            " and starts and ends with a letter or digit"
         )
     return text
 
@@ -108,22 +106,12 @@ def cluster_labels(text: str) -> dict[str, str]:
         key, equals, value = (part.strip() for part in item.partition("="))
         if not equals or "=" in value:
             raise ArgumentTypeError(f"{item!r} is not of the form key=value")
-        labels[_label_key(key)] = _label_value(key, value)
+        if not is_label_key(key):
+            raise ArgumentTypeError(f"{key!r} is not a valid label key")
+        if not is_label_value(value):
+            raise ArgumentTypeError(f"{value!r} is not a valid value of the label {key!r}")
+        labels[key] = value
     return labels
-
-
-def _label_key(key: str) -> str:
-    prefix, slash, name = key.rpartition("/")
-    prefix_valid = not slash or (len(prefix) <= 253 and all(_DNS_LABEL.fullmatch(part) for part in prefix.split(".")))
-    if not prefix_valid or len(name) > 63 or not _LABEL_PART.fullmatch(name):
-        raise ArgumentTypeError(f"{key!r} is not a valid label key")
-    return key
-
-
-def _label_value(key: str, value: str) -> str:
-    if value and (len(value) > 63 or not _LABEL_PART.fullmatch(value)):
-        raise ArgumentTypeError(f"{value!r} is not a valid value of the label {key!r}")
-    return value
 
 
 def parent_url(text: str) -> str:
@@ -135,7 +123,7 @@ def parent_url(text: str) -> str:
         valid = False
     if not valid or url.username is not None or url.query or url.fragment or text != text.strip():
         raise ArgumentTypeError(
-            "the URL of the parent must be absolute, of the form https://host[:port][/path], with nothing after the path"
+            "the URL of the parent must be absolute, https://host[:port][/path] with nothing after the path"
         )
     return text
 

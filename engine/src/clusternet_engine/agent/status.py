@@ -20,6 +20,7 @@ from clusternet_engine.model.cidrs import cluster_cidr, service_cidr
 from clusternet_engine.model.conditions import ready_condition
 from clusternet_engine.model.labels import aggregate_labels
 from clusternet_engine.model.nodes import node_statistics, sum_resources
+from clusternet_engine.model.times import format_time
 
 NODE_METRICS = Resource("metrics.k8s.io", "v1beta1", "nodes", "NodeMetrics", False)
 POD_METRICS = Resource("metrics.k8s.io", "v1beta1", "pods", "PodMetrics", True)
@@ -102,21 +103,21 @@ class Collector:
         if self._settings.use_metrics_server:
             parts += [self._pod_metrics(), self._node_metrics()]
         for result in await asyncio.gather(*parts, return_exceptions=True):
-            if isinstance(result, ApiError | ConnectionFailed):
+            if isinstance(result, ApiError | ConnectionFailed | ValueError):
                 log.warning("a part of the status could not be collected: %s", result)
             elif isinstance(result, BaseException):
                 raise result
             else:
                 self._status |= result
         now = datetime.now(UTC)
-        self._status["lastObservedTime"] = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+        self._status["lastObservedTime"] = format_time(now)
         healthy = (self._status["livez"] and self._status["readyz"]) or self._status["healthz"]
         return Observation(dict(self._status), ready_condition(healthy, now), self._node_labels)
 
     async def _version(self) -> dict[str, Any]:
         response = await self._child.raw("GET", "/version", timeout=_PROBE_TIMEOUT)
         if response.status != 200:
-            raise ConnectionFailed(f"/version answers {response.status}")
+            raise ApiError(response.status, method="GET", path="/version")
         version = orjson.loads(response.body)
         return {"k8sVersion": version.get("gitVersion", ""), "platform": version.get("platform", "")}
 
@@ -138,8 +139,8 @@ class Collector:
         )
         return {
             "nodeStatistics": node_statistics(nodes),
-            "capacity": sum_resources(node.get("status", {}).get("capacity", {}) for node in nodes),
-            "allocatable": sum_resources(node.get("status", {}).get("allocatable", {}) for node in nodes),
+            "capacity": sum_resources(_amounts(node, "capacity") for node in nodes),
+            "allocatable": sum_resources(_amounts(node, "allocatable") for node in nodes),
         }
 
     async def _networks(self) -> dict[str, Any]:
@@ -162,3 +163,7 @@ class Collector:
     async def _node_metrics(self) -> dict[str, Any]:
         usage = sum_resources(node.get("usage", {}) for node in (await self._child.list(NODE_METRICS)).items)
         return {"resourceUsage": {"cpuUsage": usage["cpu"], "memoryUsage": usage["memory"]}}
+
+
+def _amounts(node: Object, field: str) -> Mapping[str, str]:
+    return (node.get("status") or {}).get(field) or {}

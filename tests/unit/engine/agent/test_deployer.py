@@ -1,5 +1,4 @@
 import pytest
-
 from clusternet_engine.agent.deployer import wanted_update
 from clusternet_engine.agent.secrets import ServiceAccountToken, child_deployer_secret
 

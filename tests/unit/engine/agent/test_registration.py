@@ -3,7 +3,6 @@ import re
 from argparse import Namespace
 
 import pytest
-
 from clusternet_engine.agent.progress import Reason
 from clusternet_engine.agent.registration import Approval, registration_request, verdict
 from clusternet_engine.agent.secrets import ParentCredential

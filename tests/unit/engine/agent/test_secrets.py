@@ -1,7 +1,6 @@
 import base64
 
 import pytest
-
 from clusternet_engine.agent import secrets
 
 URL = "https://parent.example:6443"
@@ -13,7 +12,7 @@ def encoded(**data):
 
 
 def registration_secret(data):
-    return {"metadata": {"name": secrets.REGISTRATION_SECRET}, "data": data}
+    return {"metadata": {"name": "clusternet-agent-cluster-registration"}, "data": data}
 
 
 def stored(credential=CREDENTIAL):
@@ -23,9 +22,7 @@ def stored(credential=CREDENTIAL):
 
 
 def test_the_registration_secret_is_read():
-    secret = registration_secret(
-        encoded(parentURL=URL.encode(), regToken=b"07401b.f395accd246ae52d", ca__crt=b"PEM")
-    )
+    secret = registration_secret(encoded(parentURL=URL.encode(), regToken=b"07401b.f395accd246ae52d", ca__crt=b"PEM"))
     assert secrets.registration(secret) == secrets.Registration(URL, "07401b.f395accd246ae52d", b"PEM")
 
 

@@ -1,10 +1,9 @@
 from argparse import ArgumentTypeError
 
 import pytest
+from clusternet_engine.agent import settings
 from hypothesis import given
 from hypothesis import strategies as st
-
-from clusternet_engine.agent import settings
 
 DNS_LABEL = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,20}[a-z0-9])?", fullmatch=True)
 
@@ -69,13 +68,25 @@ def test_a_malformed_label_is_named(text):
         settings.cluster_labels(text)
 
 
-@pytest.mark.parametrize("url", ["https://10.0.0.1:6443", "https://parent.example/", "https://[::1]:6443/k8s/clusters/x"])
+@pytest.mark.parametrize(
+    "url", ["https://10.0.0.1:6443", "https://parent.example/", "https://[::1]:6443/k8s/clusters/x"]
+)
 def test_the_url_is_kept_byte_for_byte(url):
     assert settings.parent_url(url) == url
 
 
 @pytest.mark.parametrize(
-    "url", ["", "parent:6443", "http://parent", "https://", "https://u:p@parent", "https://p?x=1", " https://p", "https://p:x"]
+    "url",
+    [
+        "",
+        "parent:6443",
+        "http://parent",
+        "https://",
+        "https://u:p@parent",
+        "https://p?x=1",
+        " https://p",
+        "https://p:x",
+    ],
 )
 def test_a_url_that_is_not_absolute_and_bare_is_refused(url):
     with pytest.raises(ArgumentTypeError, match="must be absolute"):
