@@ -47,7 +47,7 @@ def resolve(settings: ConnectionSettings, environ: Mapping[str, str] = os.enviro
     :raises ConfigError: a file is missing or malformed, naming the option
     :raises MissingLibrary: the kubeconfig asks for a credential plugin and the package ``kubernetes`` is missing
     """
-    if settings.kubeconfig or settings.context or not (settings.host or _in_cluster(environ)):
+    if _uses_kubeconfig(settings, environ):
         access = _from_kubeconfig(settings, environ)
     elif settings.host:
         access = Access(server=settings.host)
@@ -56,14 +56,40 @@ def resolve(settings: ConnectionSettings, environ: Mapping[str, str] = os.enviro
     return _with_options(access, settings)
 
 
+def server(settings: ConnectionSettings, environ: Mapping[str, str] = os.environ) -> str:
+    """URL of the API server, without reading credentials and without any request.
+
+    :raises ConfigError: there is no kubeconfig to take it from
+    """
+    if settings.host:
+        return settings.host.rstrip("/")
+    if _uses_kubeconfig(settings, environ):
+        return _cluster_server(kubeconfig.entries(kubeconfig.load(settings.kubeconfig, environ), settings.context)[0])
+    return _service_account_server(environ)
+
+
+def _uses_kubeconfig(settings: ConnectionSettings, environ: Mapping[str, str]) -> bool:
+    return bool(settings.kubeconfig or settings.context) or not (settings.host or _in_cluster(environ))
+
+
+def _cluster_server(cluster: Mapping[str, Any]) -> str:
+    if not cluster.get("server"):
+        raise ConfigError("kubeconfig", "The kubeconfig names no server for its cluster.")
+    return cluster["server"].rstrip("/")
+
+
+def _service_account_server(environ: Mapping[str, str]) -> str:
+    host = environ["KUBERNETES_SERVICE_HOST"]
+    return f"https://{f'[{host}]' if ':' in host else host}:{environ.get('KUBERNETES_SERVICE_PORT') or 443}"
+
+
 def _in_cluster(environ: Mapping[str, str]) -> bool:
     return bool(environ.get("KUBERNETES_SERVICE_HOST")) and os.path.exists(f"{SERVICE_ACCOUNT_FOLDER}/token")
 
 
 def _from_service_account(environ: Mapping[str, str]) -> Access:
-    host = environ["KUBERNETES_SERVICE_HOST"]
     return Access(
-        server=f"https://{f'[{host}]' if ':' in host else host}:{environ.get('KUBERNETES_SERVICE_PORT') or 443}",
+        server=_service_account_server(environ),
         ca=_file("ca_cert", f"{SERVICE_ACCOUNT_FOLDER}/ca.crt"),
         headers=_bearer("api_key", _file("api_key", f"{SERVICE_ACCOUNT_FOLDER}/token")),
     )
@@ -72,10 +98,8 @@ def _from_service_account(environ: Mapping[str, str]) -> Access:
 def _from_kubeconfig(settings: ConnectionSettings, environ: Mapping[str, str]) -> Access:
     config = kubeconfig.load(settings.kubeconfig, environ)
     cluster, user = kubeconfig.entries(config, settings.context)
-    if not (settings.host or cluster.get("server")):
-        raise ConfigError("kubeconfig", "The kubeconfig names no server for its cluster.")
     access = Access(
-        server=settings.host or cluster["server"],
+        server=settings.host or _cluster_server(cluster),
         ca=_pem(cluster, "certificate-authority"),
         verify=not cluster.get("insecure-skip-tls-verify"),
         tls_server_name=cluster.get("tls-server-name"),
