@@ -11,7 +11,7 @@ module: agent_info
 short_description: Show the identity of a child cluster and how its registration stands
 version_added: 0.1.0
 author:
-  - The clusternet.core authors (@clusternet)
+  - The clusternet.core authors
 description:
   - Reads the Lease of the agent on the child cluster. Its UID is the identity of the cluster at the parent.
   - The agent of this collection notes in that Lease which step of the registration is stuck and why; Clusternet's own agent does not.
@@ -105,9 +105,10 @@ from typing import Any, Iterable, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.clusternet.core.plugins.module_utils import constants
 from ansible_collections.clusternet.core.plugins.module_utils.auth import AUTH_ARGUMENTS
-from ansible_collections.clusternet.core.plugins.module_utils.client import client_from_module
-from ansible_collections.clusternet.core.plugins.module_utils.errors import ClusternetError
+from ansible_collections.clusternet.core.plugins.module_utils.client import Client
+from ansible_collections.clusternet.core.plugins.module_utils.report import report
 from ansible_collections.clusternet.core.plugins.module_utils.resources import Resource
 from ansible_collections.clusternet.core.plugins.module_utils.wait import Deadline, wait_until
 
@@ -121,24 +122,21 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **AUTH_ARGUMENTS,
-            "namespace": {"type": "str", "default": "clusternet-system"},
-            "name": {"type": "str", "default": "clusternet-agent"},
+            "namespace": {"type": "str", "default": constants.SYSTEM_NAMESPACE},
+            "name": {"type": "str", "default": constants.LEASE_AGENT},
             "wait": {"type": "bool", "default": False},
             "wait_timeout": {"type": "int", "default": 60},
         },
         supports_check_mode=True,
     )
-    try:
-        lease = read_lease(module)
-    except ClusternetError as error:
-        module.fail_json(msg=error.msg, failure=error.failure)
-    module.exit_json(changed=False, **view(lease, datetime.now(timezone.utc)))
+    with report(module) as doing:
+        lease = read_lease(module, doing.connect())
+        doing.result.update(view(lease, datetime.now(timezone.utc)))
 
 
-def read_lease(module: AnsibleModule) -> Optional[dict[str, Any]]:
+def read_lease(module: AnsibleModule, client: Client) -> Optional[dict[str, Any]]:
     """The agent's Lease, None when there is none; waits for its holder when that was asked for."""
     params = module.params
-    client = client_from_module(module)
     if not params["wait"]:
         return client.get(LEASES.path(params["name"], params["namespace"]))
 

@@ -11,7 +11,7 @@ module: service_account_kubeconfig
 short_description: Write a kubeconfig that holds the token of a ServiceAccount
 version_added: 0.1.0
 author:
-  - The clusternet.core authors (@clusternet)
+  - The clusternet.core authors
 description:
   - Reads the token Secret of a ServiceAccount and writes a kubeconfig with it, for a process that runs outside of the cluster.
   - The kubeconfig reaches the cluster as this module does (URL, certificate authority, proxy), but as the ServiceAccount.
@@ -89,9 +89,10 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.clusternet.core.plugins.module_utils.access import Access, resolve
 from ansible_collections.clusternet.core.plugins.module_utils.auth import AUTH_ARGUMENTS, connection_settings
-from ansible_collections.clusternet.core.plugins.module_utils.client import Client, client_from_module
-from ansible_collections.clusternet.core.plugins.module_utils.errors import ClusternetError
+from ansible_collections.clusternet.core.plugins.module_utils.client import Client
+from ansible_collections.clusternet.core.plugins.module_utils.errors import ConfigError
 from ansible_collections.clusternet.core.plugins.module_utils.private_file import read, write
+from ansible_collections.clusternet.core.plugins.module_utils.report import report
 from ansible_collections.clusternet.core.plugins.module_utils.resources import SECRETS
 from ansible_collections.clusternet.core.plugins.module_utils.wait import Deadline, wait_until
 
@@ -109,28 +110,23 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    try:
-        result = run(module)
-    except ClusternetError as error:
-        module.fail_json(msg=error.msg, failure=error.failure)
-    except OSError as error:
-        module.fail_json(msg="cannot write {0}: {1}".format(module.params["path"], error.strerror))
-    module.exit_json(**result)
+    with report(module) as doing:
+        doing.result.update(ensure(module, doing.connect()))
 
 
-def run(module: AnsibleModule) -> dict[str, Any]:
+def ensure(module: AnsibleModule, client: Client) -> dict[str, Any]:
     """Write the kubeconfig if it is not what it should be."""
     params = module.params
     access = resolve(connection_settings(params))
-    client = client_from_module(module)
     secret = params["secret"] or params["service_account"]
     token = read_token(client, params["namespace"], secret, params["service_account"], module.check_mode)
     text = kubeconfig(access, params["namespace"], params["service_account"], token) if token else None
     changed = text is None or read(params["path"]) != text
     if changed and not module.check_mode:
-        write(params["path"], text)
-    for warning in client.warnings:
-        module.warn(warning)
+        try:
+            write(params["path"], text)
+        except OSError as error:
+            raise ConfigError("path", "Cannot write {0}: {1}".format(params["path"], error.strerror)) from error
     return {
         "changed": changed,
         "path": params["path"],
