@@ -73,7 +73,11 @@ def wait_until(
         except ApiError as error:
             if error.status not in (404, 410, 429) and error.status < 500:
                 raise
-            reasons = [error.msg]
+            if error.status == 404:  # the kind is gone, and its objects with it
+                objects = {}
+            reasons = missing(objects.values())
+            if not reasons:
+                return list(objects.values())
         version = None
         if not deadline.remaining():
             raise WaitTimeout(
