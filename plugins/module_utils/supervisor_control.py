@@ -79,6 +79,7 @@ class Supervisor:
                 [program, "-c", self.files.config],
                 env=environment,
                 cwd=self.files.directory,
+                umask=0o077,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
