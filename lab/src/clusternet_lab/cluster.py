@@ -24,6 +24,8 @@ rules:
   - level: Metadata
 """
 _GRACE = 5.0  # seconds from SIGTERM to SIGKILL
+# Collecting garbage half as often as by default: a cluster starts with a quarter less work, for 40 MiB more memory.
+_ENVIRONMENT = {"PATH": os.defpath, "GOGC": "200"}
 
 
 class Cluster:
@@ -112,6 +114,8 @@ class Cluster:
         """
         self._prepare()
         missing = self.missing()
+        for component in missing:
+            self._record(component).unlink(missing_ok=True)
         self._start([component for component in STORAGE if component in missing])
         with self.api() as api:
             self._wait(api.is_ready, "its API server is not ready", deadline, cancelled)
@@ -119,9 +123,10 @@ class Cluster:
             account = "/api/v1/namespaces/default/serviceaccounts/default"
             self._wait(lambda: api.get(account), "it has no default ServiceAccount", deadline, cancelled)
             if self.nodes:
-                simulation.create_nodes(api, self.nodes)
-                reason = f"its {self.nodes} simulated nodes are not Ready"
-                self._wait(lambda: simulation.ready_nodes(api) >= self.nodes, reason, deadline, cancelled)
+                exist, ready = f"it doesn't take {self.nodes} nodes", f"its {self.nodes} nodes are not Ready"
+                self._wait(lambda: simulation.create_nodes(api, self.nodes), exist, deadline, cancelled)
+                self._wait(lambda: simulation.ready_nodes(api) >= self.nodes, ready, deadline, cancelled)
+        self._check_running(self.components)
 
     def kill(self, component: str) -> None:
         """Kill ``component`` (SIGKILL), if it runs, and return when it is gone."""
@@ -132,9 +137,18 @@ class Cluster:
         process.end(self._running([component]), _GRACE)
 
     def down(self) -> None:
-        """End every component; the API server before etcd, as it would wait for it."""
-        process.end(self._running([*CONTROL, NODES, "kube-apiserver"]), _GRACE)
-        process.end(self._running(["etcd"]), _GRACE)
+        """Kill every component; their data is not needed any more."""
+        process.kill([*self._running(self.components), *self._strays(self.components)])
+
+    def _strays(self, components: Sequence[str]) -> list[psutil.Process]:
+        """Return components that run without a record, as whoever started them was killed before writing it."""
+        recorded = {running.pid for running in self._running(components)}
+        return [
+            found
+            for component in components
+            for found in process.by_command(component, f"={self.folder}{os.sep}")
+            if found.pid not in recorded
+        ]
 
     def _running(self, components: Sequence[str]) -> list[psutil.Process]:
         return [running for component in components if (running := self.process(component))]
@@ -153,24 +167,35 @@ class Cluster:
             write_private(self.layout.stages, simulation.stages())
 
     def _start(self, components: Sequence[str]) -> None:
+        if components:
+            process.kill(self._strays(components))
         for component in components:
             identity = process.spawn(
                 self._programs[component],
                 arguments(component, self.layout),
                 self.layout.log(component),
-                {**os.environ, "GOGC": "50"},
+                _ENVIRONMENT,
             )
             write_private(self._record(component), json.dumps(asdict(identity)))
 
     def _record(self, component: str) -> Path:
         return self.folder / "run" / f"{component}.json"
 
+    def _check_running(self, components: Sequence[str]) -> None:
+        for component in components:
+            if not self.process(component):
+                raise LabError(f"{self.name}: {component} ended: {self._last_words(component)}")
+
+    def _last_words(self, component: str) -> str:
+        log = self.layout.log(component)
+        lines = log.read_text(errors="replace").split("\n")[-50:] if log.exists() else []
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "no output")
+        return f"{last[-300:]} (log: {log})"
+
     def _wait(self, condition: Callable[[], object], reason: str, deadline: float, cancelled: Event) -> None:
         pause = 0.02
         while not condition():
-            for component in self.components:
-                if self._record(component).exists() and not self.process(component):
-                    raise LabError(f"{self.name}: {component} ended; see {self.layout.log(component)}")
+            self._check_running([component for component in self.components if self._record(component).exists()])
             if time.monotonic() >= deadline:
                 raise LabError(f"{self.name}: {reason} in time; see the logs in {self.folder}")
             if cancelled.wait(pause):

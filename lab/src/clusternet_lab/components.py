@@ -61,8 +61,8 @@ def arguments(component: str, layout: Layout) -> list[str]:
 
     The flags that look unusual are what a control plane on loopback needs: no endpoint reconciler (the API server
     refuses to publish a loopback address), aggregator routing off (an aggregated API server is reached as the Service's
-    ExternalName ``localhost``), no leader election, and a quick controller manager (its default request rate delays the
-    first ServiceAccount by seconds).
+    ExternalName ``localhost``), no leader election, a quick controller manager (its default request rate delays the
+    first ServiceAccount by seconds), and an etcd that elects its only member at once and never waits for the disk.
     """
     pki, ports = layout.pki, layout.ports
     match component:
@@ -85,6 +85,8 @@ def arguments(component: str, layout: Layout) -> list[str]:
                 "peer-cert-file": pki / "etcd.crt",
                 "peer-key-file": pki / "etcd.key",
                 "unsafe-no-fsync": "true",
+                "heartbeat-interval": 20,
+                "election-timeout": 100,
                 "log-level": "warn",
             }
         case "kube-apiserver":
@@ -104,6 +106,7 @@ def arguments(component: str, layout: Layout) -> list[str]:
                 "service-account-signing-key-file": pki / "service-account.key",
                 "authorization-mode": "RBAC",
                 "enable-bootstrap-token-auth": "true",
+                "advertise-address": "127.0.0.1",
                 "endpoint-reconciler-type": "none",
                 "enable-aggregator-routing": "false",
                 "requestheader-client-ca-file": pki / "front-proxy-ca.crt",

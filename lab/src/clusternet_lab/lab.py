@@ -43,7 +43,7 @@ class _State:
         except FileNotFoundError:
             return None
         except (ValueError, TypeError) as error:
-            raise LabError(f"{folder / _STATE} is damaged ({error}); remove the lab with `down`") from None
+            raise LabError(f"{folder / _STATE} is damaged: {error}") from None
 
     def grow(self, name: str, children: int | None, nodes: int | None, audit: bool) -> None:
         """Take over what `Lab.up` was asked for, as far as a lab can change while it exists."""
@@ -197,7 +197,7 @@ class Lab:
     def _start(self, deadline: float, progress: Progress) -> None:
         """Bring all clusters up side by side."""
         cancelled = Event()
-        progress.say(f"starting {', '.join(self.clusters)}")
+        progress.say(f"bringing up {', '.join(self.clusters)}")
 
         def bring_up(cluster: Cluster) -> None:
             try:

@@ -59,6 +59,17 @@ def spawn(program: Path, arguments: Sequence[str], log: Path, environment: dict[
     return Identity.of(psutil.Process(pid))
 
 
+def by_command(name: str, part: str) -> list[psutil.Process]:
+    """Return this user's processes that were started as ``name`` and have ``part`` in one of their arguments."""
+    found = []
+    for candidate in psutil.process_iter():
+        with suppress(psutil.Error):
+            command = candidate.cmdline()
+            if command[:1] == [name] and any(part in argument for argument in command[1:]):
+                found.append(candidate)
+    return found
+
+
 def _signal(send: Callable[[], None]) -> None:
     with suppress(psutil.NoSuchProcess):
         send()

@@ -5,7 +5,6 @@ from importlib.resources import files
 from typing import Any
 
 from clusternet_lab.api import ApiServer
-from clusternet_lab.errors import LabError
 
 
 def stages() -> str:
@@ -20,16 +19,13 @@ def node(number: int) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}}
 
 
-def create_nodes(api: ApiServer, count: int) -> None:
-    """Create the simulated nodes 1 … ``count`` that don't exist yet.
-
-    Raises:
-        LabError: the API server refuses one.
-    """
-    for number in range(1, count + 1):
-        status, body = api.request("POST", "/api/v1/nodes", node(number))
-        if status not in (http.client.CREATED, http.client.CONFLICT):
-            raise LabError(f"node {number} was refused: {body.decode(errors='replace')}")
+def create_nodes(api: ApiServer, count: int) -> bool:
+    """Create the simulated nodes 1 … ``count`` that don't exist yet, and tell whether all exist now."""
+    accepted = (http.client.CREATED, http.client.CONFLICT)
+    try:
+        return all(api.request("POST", "/api/v1/nodes", node(number))[0] in accepted for number in range(1, count + 1))
+    except (OSError, http.client.HTTPException):
+        return False
 
 
 def ready_nodes(api: ApiServer) -> int:
