@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from clusternet_lab.inventory import inventory
 ROOT = Path(__file__).parents[2]
 HEARTBEAT = 1.0
 """Seconds between the heartbeats of agents in tests."""
+RUN_TIMEOUT = 240.0
 CLUSTERS = "/apis/clusters.clusternet.io/v1beta1"
 SYSTEM = "clusternet-system"
 
@@ -29,12 +32,14 @@ class Deployment:
     Attributes:
         lab: a parent and its children.
         folder: for inventories and transcripts.
-        transcripts: the output of every playbook run, by its order and name.
+        transcripts: the output of every playbook run, by its order.
+        command_lines: the command lines of all processes seen during those runs.
     """
 
     lab: Lab
     folder: Path
     transcripts: list[Path] = field(default_factory=list)
+    command_lines: set[bytes] = field(default_factory=set)
     deployed: bool = False
 
     def __post_init__(self) -> None:
@@ -55,7 +60,7 @@ class Deployment:
         transcript = self.folder / f"transcript-{len(self.transcripts)}.txt"
         self.transcripts.append(transcript)
         with transcript.open("wb") as output:
-            code = subprocess.call(
+            process = subprocess.Popen(
                 [Path(sys.executable).with_name(str(command[0])), "-vvv", *map(str, command[1:])],
                 env={
                     **os.environ,
@@ -66,11 +71,24 @@ class Deployment:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
-                timeout=240,
             )
+            code = self._watch(process)
         text = transcript.read_text(errors="replace")
         assert code == 0, f"{command} ended with {code}:\n{text[-4000:]}"
         return text
+
+    def _watch(self, process: subprocess.Popen[bytes]) -> int:
+        """Note the command lines on the machine until a process ends; return its exit code."""
+        deadline = time.monotonic() + RUN_TIMEOUT
+        while process.poll() is None:
+            if time.monotonic() > deadline:
+                process.kill()
+                pytest.fail(f"{process.args} takes longer than {RUN_TIMEOUT:g} s; see {self.transcripts[-1]}")
+            for found in Path("/proc").glob("[0-9]*/cmdline"):
+                with suppress(OSError):
+                    self.command_lines.add(found.read_bytes())
+            time.sleep(0.05)
+        return process.returncode
 
     def playbook(self, name: str | Path, *options: str) -> str:
         """Run a playbook on the lab's inventory with diffs and return its output."""
@@ -106,8 +124,9 @@ class Deployment:
     def managed_cluster(self, child: str) -> dict[str, Any]:
         """Return the one ManagedCluster of a child."""
         selector = f"clusters.clusternet.io/cluster-id={self.cluster_id(child)}"
-        [cluster] = self.parent.items(f"{CLUSTERS}/managedclusters", labelSelector=selector)
-        return cluster
+        clusters = self.parent.items(f"{CLUSTERS}/managedclusters", labelSelector=selector)
+        assert len(clusters) == 1, f"{child} has {len(clusters)} ManagedClusters"
+        return clusters[0]
 
     def credential(self, child: str) -> dict[str, str]:
         """Return what a child keeps in its Secret ``parent-cluster``."""

@@ -1,0 +1,171 @@
+"""Hub, agents and API servers are killed at random moments of registrations; every cluster must end Ready, only once.
+
+Each round both children register anew, with new identities. ``CLUSTERNET_TEST_SEED`` repeats a run.
+"""
+
+import os
+import random
+import subprocess
+import time
+from calendar import timegm
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import pytest
+from clusternet_lab import hosts
+from deployment import CLUSTERS, HEARTBEAT, SYSTEM, Deployment, ready
+
+ROUNDS = 20
+WINDOW = 2.5  # seconds after its start in which a registration is disturbed
+ROUND_TIMEOUT = 45.0
+CHILDREN = ("child1", "child2")
+OURS = "clusternet.io/created-by=clusternet-agent"
+ID = "clusters.clusternet.io/cluster-id"
+QUICK_ELECTION = [
+    "--leader-elect-lease-duration=3s",
+    "--leader-elect-renew-deadline=2s",
+    "--leader-elect-retry-period=500ms",
+]
+
+
+@dataclass(frozen=True)
+class Kill:
+    """One kill: seconds after the start of the round, and the victim."""
+
+    at: float
+    victim: str  # "parent", "child1", "child2" (hub or agent), or "kube-apiserver of …"
+
+
+def plan(generator: random.Random) -> list[Kill]:
+    """Draw the kills of a round: the hub, one agent and one API server, each at a moment of its own."""
+    victims = [
+        "parent",
+        generator.choice(CHILDREN),
+        f"kube-apiserver of {generator.choice(('parent', *CHILDREN))}",
+    ]
+    return sorted((Kill(generator.uniform(0, WINDOW), victim) for victim in victims), key=lambda kill: kill.at)
+
+
+class Programs:
+    """Hub and agents with the command lines, accounts and folders of the deployment, started and killed by the test."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self._log = (deployment.folder / "kills.log").open("ab")
+        self._commands = {}
+        self.running: dict[str, subprocess.Popen[bytes]] = {}
+        for name in ("parent", *CHILDREN):
+            process = deployment.process(name)
+            self._commands[name] = [*process.cmdline(), *QUICK_ELECTION], process.cwd()
+        hosts.end(deployment.lab.folder)
+
+    def start(self, name: str) -> None:
+        command, folder = self._commands[name]
+        self.running[name] = subprocess.Popen(
+            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log
+        )
+
+    def kill(self, name: str) -> None:
+        process = self.running.pop(name)
+        process.kill()
+        process.wait(10)
+
+    def end(self) -> None:
+        for name in list(self.running):
+            self.kill(name)
+        self._log.close()
+
+
+@pytest.fixture
+def programs(deployment):
+    deployment.deployed = False  # the supervised processes are taken away
+    programs = Programs(deployment)
+    yield programs
+    programs.end()
+    deployment.lab.wait_ready()
+
+
+def forget(deployment: Deployment, child: str) -> None:
+    """Take a child's identity and credential away, so that its agent registers a new cluster."""
+    api = deployment.children[child]
+    api("DELETE", f"/apis/coordination.k8s.io/v1/namespaces/{SYSTEM}/leases/clusternet-agent")
+    api("DELETE", f"/api/v1/namespaces/{SYSTEM}/secrets/parent-cluster")
+
+
+def disturb(deployment: Deployment, programs: Programs, kills: list[Kill]) -> None:
+    """Carry the kills out at their moments and bring every victim back at once."""
+    start = time.monotonic()
+    with ThreadPoolExecutor(1) as restarts:
+        pending = []
+        for kill in kills:
+            time.sleep(max(0.0, start + kill.at - time.monotonic()))
+            component, _, cluster = kill.victim.partition(" of ")
+            if cluster:
+                deployment.lab.kill(cluster, component)
+                pending.append(restarts.submit(deployment.lab.restart, cluster, component))
+            else:
+                programs.kill(component)
+                programs.start(component)
+        for restart in pending:
+            restart.result()
+
+
+def duplicates(deployment: Deployment) -> dict[str, list[str]]:
+    """Return the identities that own more than one object of a kind, or a ManagedCluster too few."""
+    found = {}
+    owners = {item["spec"]["clusterId"] for item in deployment.parent.items(f"{CLUSTERS}/clusterregistrationrequests")}
+    for path in ("/api/v1/namespaces", "/api/v1/serviceaccounts", f"{CLUSTERS}/managedclusters"):
+        items = deployment.parent.items(path, labelSelector=OURS)
+        count = Counter(item["metadata"]["labels"][ID] for item in items)
+        if wrong := [identity for identity in owners | set(count) if count[identity] != 1]:
+            found[path] = wrong
+    return found
+
+
+@pytest.mark.timeout(600)
+def test_kills_at_random_moments_of_registration(deployment, programs, wait_for):
+    seed = int(os.environ.get("CLUSTERNET_TEST_SEED") or random.SystemRandom().randrange(2**32))
+    print(f"CLUSTERNET_TEST_SEED={seed}")
+    generator = random.Random(seed)
+    seen: set[str] = {deployment.cluster_id(child) for child in CHILDREN}
+    programs.start("parent")
+    for number in range(ROUNDS):
+        kills = plan(generator)
+        print(f"round {number}: {', '.join(f'{kill.victim} at {kill.at:.2f} s' for kill in kills)}", flush=True)
+        for child in CHILDREN:
+            forget(deployment, child)
+            programs.start(child)
+        disturb(deployment, programs, kills)
+        quiet = time.time()
+
+        def every_cluster_is_ready(quiet: float = quiet) -> bool:
+            for child in CHILDREN:
+                cluster = deployment.managed_cluster(child)
+                assert ready(cluster).get("status") == "True", (child, cluster.get("status"))
+                heard = timegm(time.strptime(cluster["status"]["lastObservedTime"], "%Y-%m-%dT%H:%M:%SZ"))
+                assert heard > quiet + HEARTBEAT, f"{child} hasn't been heard since the last kill"
+                assert deployment.as_child(child)("GET", f"{CLUSTERS}/managedclusters").status == 403
+            return True
+
+        wait_for(every_cluster_is_ready, timeout=ROUND_TIMEOUT, why=f"round {number} (seed {seed}): not all are Ready")
+        new = {deployment.cluster_id(child) for child in CHILDREN}
+        assert len(new - seen) == len(CHILDREN)
+        seen |= new
+        requests = deployment.parent.items(f"{CLUSTERS}/clusterregistrationrequests")
+        assert {item["spec"]["clusterId"] for item in requests} == seen, f"round {number} (seed {seed})"
+        assert duplicates(deployment) == {}, f"round {number} (seed {seed})"
+        for child in CHILDREN:
+            programs.kill(child)
+    for identity in seen:
+        remove(deployment, identity)
+
+
+def remove(deployment: Deployment, identity: str) -> None:
+    """Remove what a registration left on the parent."""
+    for path in (
+        f"{CLUSTERS}/clusterregistrationrequests",
+        *map("/apis/rbac.authorization.k8s.io/v1/{}".format, ("clusterroles", "clusterrolebindings")),
+    ):
+        deployment.parent("DELETE", f"{path}/clusternet-{identity}")
+    for namespace in deployment.parent.items("/api/v1/namespaces", labelSelector=f"{ID}={identity}"):
+        deployment.parent("DELETE", f"/api/v1/namespaces/{namespace['metadata']['name']}")
