@@ -57,19 +57,20 @@ class Reconciler:
         if before is not None and is_applied(desired, before, constants.FIELD_MANAGER):
             return Outcome(UNCHANGED, before, before)
         query = {"fieldManager": constants.FIELD_MANAGER, "force": "true"}
-        return self._write(before, "PATCH", path, query, desired, _APPLY)
+        return self._write(resource, before, "PATCH", path, query, desired, _APPLY)
 
     def create(self, resource: Resource, desired: dict[str, Any]) -> Outcome:
         """POST of I(desired), which must not exist (ApiError 409)."""
         path = resource.path(namespace=desired["metadata"].get("namespace"))
-        return self._write(None, "POST", path, {"fieldManager": constants.FIELD_MANAGER}, desired, "application/json")
+        query = {"fieldManager": constants.FIELD_MANAGER}
+        return self._write(resource, None, "POST", path, query, desired, "application/json")
 
     def patch(self, resource: Resource, before: dict[str, Any], patch: Mapping[str, Any]) -> Outcome:
         """Merge patch of an object that was just read; nothing is sent when I(patch) is empty."""
         if not patch:
             return Outcome(UNCHANGED, before, before)
         query = {"fieldManager": constants.FIELD_MANAGER}
-        return self._write(before, "PATCH", resource.path_of(before), query, dict(patch), _MERGE)
+        return self._write(resource, before, "PATCH", resource.path_of(before), query, dict(patch), _MERGE)
 
     def delete(self, resource: Resource, before: Optional[dict[str, Any]]) -> Outcome:
         """DELETE of an object that was just read, if it is still the same one; not when it is gone or going already."""
@@ -88,10 +89,11 @@ class Reconciler:
         except ApiError as error:
             if error.status != 404:
                 raise
-        return self._note(Outcome(DELETED, before, None))
+        return self._note(resource, Outcome(DELETED, before, None))
 
     def _write(
         self,
+        resource: Resource,
         before: Optional[dict[str, Any]],
         method: str,
         path: str,
@@ -104,36 +106,41 @@ class Reconciler:
             after = self.client.request(method, path, query, body, content_type)
         except ApiError as error:
             if self.check_mode and before is None and error.status == 404:
-                return self._note(Outcome(CREATED, None, body, predicted=True))
+                return self._note(resource, Outcome(CREATED, None, body, predicted=True))
             raise
         if before is None:
-            return self._note(Outcome(CREATED, None, after))
-        return self._note(Outcome(UNCHANGED if _content(before) == _content(after) else UPDATED, before, after))
+            return self._note(resource, Outcome(CREATED, None, after))
+        return self._note(
+            resource, Outcome(UNCHANGED if _content(before) == _content(after) else UPDATED, before, after)
+        )
 
     def _dry_run(self, query: dict[str, str]) -> dict[str, str]:
         return {**query, "dryRun": "All"} if self.check_mode else query
 
-    def _note(self, outcome: Outcome) -> Outcome:
+    def _note(self, resource: Resource, outcome: Outcome) -> Outcome:
         """Keep the diff of a change."""
         if outcome.changed:
-            self.diffs.append(self._diff(outcome))
+            metadata = (outcome.after or outcome.before or {})["metadata"]
+            header = "/".join(text for text in (resource.kind, metadata.get("namespace"), metadata["name"]) if text)
+            self.diffs.append(
+                {
+                    "before_header": header,
+                    "after_header": header,
+                    "before": self._shown(resource, outcome.before),
+                    "after": self._shown(resource, outcome.after),
+                }
+            )
         return outcome
 
-    def _diff(self, outcome: Outcome) -> dict[str, Any]:
-        obj = outcome.after or outcome.before or {}
-        header = "/".join(
-            text for text in (obj["kind"], obj["metadata"].get("namespace"), obj["metadata"]["name"]) if text
-        )
-        return {
-            "before_header": header,
-            "after_header": header,
-            "before": self.redactor.visible(outcome.before),
-            "after": self.redactor.visible(outcome.after),
-        }
+    def _shown(self, resource: Resource, obj: Optional[dict[str, Any]]) -> dict[str, Any]:
+        """What the diff shows of I(obj), which bears no kind when it comes from a list."""
+        if obj is None:
+            return {}
+        return self.redactor.visible({"apiVersion": resource.api_version, "kind": resource.kind, **obj})
 
 
 def _content(obj: Mapping[str, Any]) -> dict[str, Any]:
     """What makes an object the one it is: all but its status and the metadata that the server counts up."""
-    content = {key: value for key, value in obj.items() if key not in ("metadata", "status")}
+    content = {key: value for key, value in obj.items() if key not in ("apiVersion", "kind", "metadata", "status")}
     content["metadata"] = {key: value for key, value in obj["metadata"].items() if key not in SERVER_METADATA}
     return content

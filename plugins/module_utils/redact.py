@@ -67,10 +67,8 @@ class Redactor:
         elif value is not None:
             obj[path[-1]] = self.digest(value)
 
-    def visible(self, obj: Optional[Mapping[str, Any]]) -> dict[str, Any]:
-        """What a diff shows of I(obj): its secrets hidden, server-set fields and status left out; nothing for None."""
-        if obj is None:
-            return {}
+    def visible(self, obj: Mapping[str, Any]) -> dict[str, Any]:
+        """What a diff shows of I(obj): its secrets hidden, server-set fields and status left out."""
         shown = {key: value for key, value in self.hide(dict(obj)).items() if key != "status"}
         shown["metadata"] = {key: value for key, value in shown["metadata"].items() if key not in SERVER_METADATA}
         return shown

@@ -6,11 +6,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, NamedTuple, Optional
+from typing import Any, Iterable, Mapping, NamedTuple, Optional
 
-from ansible_collections.clusternet.core.plugins.module_utils import constants
+from ansible_collections.clusternet.core.plugins.module_utils import constants, validate
+from ansible_collections.clusternet.core.plugins.module_utils.client import Client
+from ansible_collections.clusternet.core.plugins.module_utils.errors import ApiError, ClusternetError
 from ansible_collections.clusternet.core.plugins.module_utils.managed_cluster import ready_condition
-from ansible_collections.clusternet.core.plugins.module_utils.resources import CLUSTER_REGISTRATION_REQUESTS
+from ansible_collections.clusternet.core.plugins.module_utils.reconcile import Reconciler
+from ansible_collections.clusternet.core.plugins.module_utils.resources import (
+    CLUSTER_REGISTRATION_REQUESTS,
+    MANAGED_CLUSTERS,
+    NAMESPACES,
+)
+from ansible_collections.clusternet.core.plugins.module_utils.wait import Deadline, wait_until
 
 
 def request_name(cluster_id: str) -> str:
@@ -89,7 +97,7 @@ def explain(
     managed_cluster: Optional[Mapping[str, Any]],
     wanted_namespace: Optional[Mapping[str, Any]],
 ) -> Explanation:
-    """Say where the registration stands, from the request, its ManagedCluster and the namespace it wants, as far as they exist."""
+    """Say where the registration stands; the ManagedCluster and the wanted namespace are None when they don't exist."""
     spec, status = request.get("spec") or {}, request.get("status") or {}
     name, cluster_id = request["metadata"]["name"], spec.get("clusterId")
     if name != request_name(cluster_id or ""):
@@ -146,10 +154,11 @@ def _explain_cluster(status: Mapping[str, Any], managed_cluster: Optional[Mappin
     ready = ready_condition(managed_cluster)
     if ready.get("status") == "True":
         return Explanation(None, None)
+    reason = ready.get("message") or ready.get("reason") or "no Ready condition"
     if ready.get("status") == "False":
         return Explanation(
             "health",
-            f"The agent reports that the API server of {place} isn't healthy: {ready.get('message') or ready.get('reason')}",
+            f"The agent reports that the API server of {place} isn't healthy: {reason}",
         )
     if not (managed_cluster.get("status") or {}).get("lastObservedTime"):
         return Explanation(
@@ -159,5 +168,122 @@ def _explain_cluster(status: Mapping[str, Any], managed_cluster: Optional[Mappin
         )
     return Explanation(
         "heartbeat",
-        f"The agent of {place} has stopped reporting: {ready.get('message') or ready.get('reason') or 'no Ready condition'}",
+        f"The agent of {place} has stopped reporting: {reason}",
+    )
+
+
+def wanted(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The request that the module's options ask for; raises ConfigError."""
+    cluster_id = validate.cluster_id("cluster_id", params["cluster_id"])
+    if params["state"] == "absent":
+        return {"metadata": {"name": request_name(cluster_id)}}
+    namespace = params["cluster_namespace"]
+    return request_of(
+        cluster_id,
+        validate.cluster_name("cluster_name", params["cluster_name"]),
+        None if namespace is None else validate.dns_label("cluster_namespace", namespace),
+        params["cluster_type"],
+        params["sync_mode"],
+        validate.labels("cluster_labels", params["cluster_labels"]),
+    )
+
+
+def ensure(reconciler: Reconciler, wanted: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+    """Have the request I(wanted); return it and whether it changed.
+
+    Raises ClusternetError when the parent has answered a different request already, because it won't look again.
+    """
+    live = reconciler.client.get(CLUSTER_REGISTRATION_REQUESTS.path_of(wanted))
+    if live is None:
+        outcome = reconciler.create(CLUSTER_REGISTRATION_REQUESTS, wanted)
+        return outcome.after or wanted, True
+    fields = differences(wanted, live)
+    result = (live.get("status") or {}).get("result")
+    if fields and result:
+        raise ClusternetError(
+            f"The request {wanted['metadata']['name']} differs in {', '.join(fields)} and was answered with {result} "
+            "already; the parent doesn't look at it again. Change labels and sync mode with "
+            "clusternet.core.managed_cluster; for anything else remove the request first (state: absent).",
+            "AlreadyAnswered",
+            fields=fields,
+            result=result,
+        )
+    patch = {"spec": {field: wanted["spec"].get(field) for field in fields}} if fields else {}
+    outcome = reconciler.patch(CLUSTER_REGISTRATION_REQUESTS, live, patch)
+    return outcome.after or live, outcome.changed
+
+
+def remove(reconciler: Reconciler, wanted: dict[str, Any]) -> tuple[Optional[dict[str, Any]], bool]:
+    """Remove the request; return it as it was and whether it was there."""
+    live = reconciler.client.get(CLUSTER_REGISTRATION_REQUESTS.path_of(wanted))
+    return live, reconciler.delete(CLUSTER_REGISTRATION_REQUESTS, live).changed
+
+
+def wait_approved(client: Client, request: dict[str, Any], timeout: int) -> dict[str, Any]:
+    """The request once it is approved; raises ClusternetError when it is refused, WaitTimeout after I(timeout) seconds."""
+    name = request["metadata"]["name"]
+
+    def missing(requests: Iterable[dict[str, Any]]) -> list[str]:
+        found = list(requests)
+        if not found:
+            return ["the request is gone"]
+        status = found[0].get("status") or {}
+        if status.get("result") == constants.REQUEST_APPROVED:
+            return []
+        stuck = explain(found[0], None, None)
+        if status.get("result"):
+            raise ClusternetError(
+                stuck.explanation or "", "Denied", result=status["result"], stuck_step=stuck.stuck_step
+            )
+        return [stuck.explanation or ""]
+
+    return wait_until(
+        client,
+        CLUSTER_REGISTRATION_REQUESTS.path(),
+        missing,
+        Deadline(timeout),
+        f"Approval of {name}",
+        field_selector=f"metadata.name={name}",
+        start=request,
+    )[0]
+
+
+def explained(client: Client, requests: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Views of I(requests), each with C(stuck_step) and C(explanation).
+
+    Costs one more list when any is approved, and a GET for each open request that wants a namespace of its own.
+    """
+    requests = list(requests)
+    clusters: dict[tuple, dict[str, Any]] = {}
+    if any((request.get("status") or {}).get("result") == constants.REQUEST_APPROVED for request in requests):
+        found = client.list(MANAGED_CLUSTERS.path())
+        clusters = {(item["metadata"]["namespace"], item["metadata"]["name"]): item for item in found}
+    views = []
+    for request in requests:
+        status = request.get("status") or {}
+        cluster = clusters.get((status.get("dedicatedNamespace"), status.get("managedClusterName")))
+        namespace = (request.get("spec") or {}).get("clusterNamespace")
+        existing = None
+        if namespace and not status.get("result"):
+            existing = client.get(NAMESPACES.path(namespace))
+        stuck = explain(request, cluster, existing)
+        views.append({**view(request), **stuck._asdict()})
+    return views
+
+
+def read(client: Client, label_selector: Optional[str]) -> list[dict[str, Any]]:
+    """All requests; none, when the parent doesn't know the kind."""
+    try:
+        return client.list(CLUSTER_REGISTRATION_REQUESTS.path(), label_selector)
+    except ApiError as error:
+        if error.status != 404:
+            raise
+        return []
+
+
+def matches(request: Mapping[str, Any], cluster_ids: Iterable[str], cluster_names: Iterable[str]) -> bool:
+    """Whether I(request) is of a cluster with one of these identities and one of these names; empty means any."""
+    spec = request.get("spec") or {}
+    return (not cluster_ids or spec.get("clusterId") in cluster_ids) and (
+        not cluster_names or spec.get("clusterName") in cluster_names
     )

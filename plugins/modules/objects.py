@@ -55,7 +55,7 @@ notes:
   - In check mode the server judges each object by a dry run. Objects whose namespace or kind doesn't exist yet are predicted to be
     created, without asking the server.
 extends_documentation_fragment:
-  - clusternet.core.auth
+  - clusternet.core.auth_options
   - clusternet.core.attributes
 author:
   - The clusternet.core authors
