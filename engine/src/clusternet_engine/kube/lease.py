@@ -233,10 +233,21 @@ class LeaderElector:
         }
         try:
             async with asyncio.timeout(RELEASE_TIMEOUT):
-                await self._client.update(LEASES, {**lease, "spec": spec})
+                try:
+                    await self._client.update(LEASES, {**lease, "spec": spec})
+                except Conflict:
+                    current = await self._client.get(LEASES, self._name, self._namespace)
+                    if not self._is_ours(current, lease):
+                        return
+                    await self._client.update(LEASES, {**current, "spec": spec})
             log.info("lease %s/%s released", self._namespace, self._name)
         except (ApiError, ConnectionFailed, ConfigError, TimeoutError) as error:
             log.warning("lease %s/%s: not released: %s", self._namespace, self._name, error or "out of time")
+
+    def _is_ours(self, current: Object, held: Object) -> bool:
+        """Whether the lease as it is now is the one held, still by this process, changed only by others' metadata."""
+        same_lease = current["metadata"]["uid"] == held["metadata"]["uid"]
+        return bool(same_lease and (current.get("spec") or {}).get("holderIdentity") == self._identity)
 
 
 def micro_time(moment: datetime) -> str:
