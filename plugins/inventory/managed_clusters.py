@@ -210,9 +210,11 @@ from ansible_collections.clusternet.core.plugins.plugin_utils.managed_cluster im
 from ansible_collections.clusternet.core.plugins.plugin_utils.populate import (
     LOCAL_CONNECTION,
     NOT_SIMPLE,
+    host_variables,
     lookup,
     populate,
 )
+from ansible_collections.clusternet.core.plugins.plugin_utils.trust import guard
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
@@ -253,6 +255,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         return clusters
 
     def _populate(self, options: InventoryOptions, clusters: list[ManagedCluster]) -> None:
+        self._mark = guard()
+
         def wanted_name(cluster: ManagedCluster, variables: dict[str, Any]) -> str:
             if not options.hostname:
                 return cluster["name"]
@@ -265,7 +269,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             except KeyError as error:
                 return self._no_hostname(options, cluster, f"there is no {error}")
 
-        hosts = populate(self.inventory, clusters, options.default_groups, wanted_name, self.display.warning)
+        variables = [host_variables(cluster, self._mark) for cluster in clusters]
+        hosts = populate(self.inventory, clusters, variables, options.default_groups, wanted_name, self.display.warning)
         if options.set_local_connection:
             for host in hosts:
                 for name, value in LOCAL_CONNECTION.items():
@@ -289,4 +294,4 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     def _compose(self, template: Any, variables: Any, *args: Any, **kwargs: Any) -> Any:
         """Evaluate an expression; simple ones without the templar, which takes a third of a millisecond each."""
         value = NOT_SIMPLE if self.get_option("use_extra_vars") else lookup(str(template), variables)
-        return super()._compose(template, variables, *args, **kwargs) if value is NOT_SIMPLE else value
+        return self._mark(super()._compose(template, variables, *args, **kwargs)) if value is NOT_SIMPLE else value

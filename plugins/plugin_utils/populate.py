@@ -13,7 +13,7 @@ from typing import Any
 from ansible.inventory.data import InventoryData
 from ansible_collections.clusternet.core.plugins.plugin_utils.managed_cluster import ManagedCluster
 from ansible_collections.clusternet.core.plugins.plugin_utils.naming import ALWAYS, group_names, host_names
-from ansible_collections.clusternet.core.plugins.plugin_utils.trust import guard, trust_as_template
+from ansible_collections.clusternet.core.plugins.plugin_utils.trust import trust_as_template
 
 PREFIX = "clusternet_"
 LOCAL_CONNECTION = {
@@ -35,19 +35,19 @@ def host_variables(cluster: ManagedCluster, mark: Callable[[Any], Any]) -> dict[
 def populate(
     inventory: InventoryData,
     clusters: Sequence[ManagedCluster],
+    variables: Sequence[dict[str, Any]],
     kinds: Sequence[str],
     wanted_name: Callable[[ManagedCluster, dict[str, Any]], str],
     warn: Callable[[str], None],
 ) -> dict[str, dict[str, Any]]:
     """Add the hosts, their variables and the ready-made groups.
 
+    :param variables: of each cluster, see :func:`host_variables`
     :param kinds: ready-made groups, see :data:`~.naming.ALWAYS`
     :param wanted_name: host name of a cluster from its variables
     :param warn: told about names that had to be changed
     :returns: the variables by host name
     """
-    mark = guard()
-    variables = [host_variables(cluster, mark) for cluster in clusters]
     wanted = [wanted_name(cluster, values) for cluster, values in zip(clusters, variables, strict=True)]
     groups = [group_names(cluster, kinds) for cluster in clusters]
     known = [name for kind in kinds for name in ALWAYS[kind]] + sorted({name for names in groups for name in names})

@@ -112,8 +112,8 @@ class FleetServer:
             return _failure(
                 403,
                 "Forbidden",
-                'managedclusters.clusters.clusternet.io is forbidden: User "jane" cannot list resource "managedclusters" '
-                f'in API group "clusters.clusternet.io" {where}',
+                'managedclusters.clusters.clusternet.io is forbidden: User "jane" cannot list resource '
+                f'"managedclusters" in API group "clusters.clusternet.io" {where}',
             )
         found = [item for item in self.clusters if _selected(item, namespace, seen.query.get("labelSelector", ""))]
         start, limit = int(seen.query.get("continue", 0)), int(seen.query.get("limit", 0)) or len(found)
