@@ -1,0 +1,226 @@
+"""The work queue against a model, with virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+
+import pytest
+from clusternet_engine.kube.queue import BASE_DELAY, MAX_DELAY, ShutDown, WorkQueue, retry_delay
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+KEYS = st.sampled_from(["a", "b", "c", "d"])
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An event loop whose clock moves only when told."""
+
+    def __init__(self) -> None:
+        super().__init__(selectors.SelectSelector())
+        self.now = 0.0
+
+    def time(self) -> float:
+        return self.now
+
+    def settle(self) -> None:
+        """Run what is due."""
+
+        async def pause() -> None:
+            for _ in range(5):
+                await asyncio.sleep(0)
+
+        self.run_until_complete(pause())
+
+
+class QueueMachine(RuleBasedStateMachine):
+    """Model: ready keys in order, keys being worked on, keys added meanwhile, delays, failures."""
+
+    @initialize()
+    def start(self) -> None:
+        self.loop = VirtualLoop()
+        self.queue: WorkQueue[str] = WorkQueue()
+        self.ready: list[str] = []
+        self.due: dict[str, float] = {}  # of ready keys that were delayed: keys due at one instant come in any order
+        self.processing: set[str] = set()
+        self.again: set[str] = set()
+        self.delays: dict[str, float] = {}
+        self.failures: dict[str, int] = {}
+        self.closed = False
+
+    def teardown(self) -> None:
+        if hasattr(self, "loop"):
+            self.loop.close()
+
+    def model_add(self, key: str) -> None:
+        if self.closed or key in self.ready:
+            return
+        if key in self.processing:
+            self.again.add(key)
+        else:
+            self.ready.append(key)
+
+    def model_delay(self, key: str, seconds: float) -> None:
+        if self.closed:
+            return
+        due = self.loop.now + seconds
+        if seconds <= 0:
+            self.model_add(key)
+        elif key not in self.delays or due < self.delays[key]:
+            self.delays[key] = due
+
+    def in_loop(self, function: object, *args: object, **named: object) -> None:
+        async def call() -> None:
+            function(*args, **named)  # type: ignore[operator]
+
+        self.loop.run_until_complete(call())
+
+    @rule(key=KEYS)
+    def add(self, key: str) -> None:
+        self.queue.add(key)
+        self.model_add(key)
+
+    @rule(key=KEYS, seconds=st.sampled_from([-1.0, 0.0, 0.5, 1.0, 7.0]))
+    def add_after(self, key: str, seconds: float) -> None:
+        self.in_loop(self.queue.add_after, key, seconds)
+        self.model_delay(key, seconds)
+
+    @rule(key=KEYS, at_least=st.sampled_from([0.0, 3.0]))
+    def add_rate_limited(self, key: str, at_least: float) -> None:
+        self.in_loop(self.queue.add_rate_limited, key, at_least=at_least)
+        self.failures[key] = self.failures.get(key, 0) + 1
+        self.model_delay(key, max(at_least, min(BASE_DELAY * 2 ** (self.failures[key] - 1), MAX_DELAY)))
+
+    @rule(key=KEYS)
+    def forget(self, key: str) -> None:
+        self.queue.forget(key)
+        self.failures.pop(key, None)
+
+    @rule(seconds=st.sampled_from([0.001, 0.02, 1.0, 100.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.loop.now += seconds
+        self.loop.settle()
+        for due, key in sorted((due, key) for key, due in self.delays.items() if due <= self.loop.now):
+            del self.delays[key]
+            if key not in self.ready and key not in self.processing and not self.closed:
+                self.due[key] = due
+            self.model_add(key)
+
+    @precondition(lambda self: self.ready)
+    @rule()
+    def get(self) -> None:
+        key = self.loop.run_until_complete(self.queue.get())
+        assert key == self.ready[0] or (key in self.ready and self.due.get(key, -1.0) == self.due.get(self.ready[0]))
+        assert key not in self.processing
+        self.ready.remove(key)
+        self.due.pop(key, None)
+        self.processing.add(key)
+
+    @precondition(lambda self: not self.ready)
+    @rule(key=KEYS, cancel=st.booleans())
+    def get_when_empty(self, key: str, cancel: bool) -> None:
+        async def wait() -> str | None:
+            task = asyncio.ensure_future(self.queue.get())
+            for _ in range(3):
+                await asyncio.sleep(0)
+            if self.closed:
+                with pytest.raises(ShutDown):
+                    await task
+                return None
+            assert not task.done()
+            self.queue.add(key)
+            if cancel or key in self.processing:
+                task.cancel()
+                await asyncio.wait((task,))
+                assert task.cancelled()
+                return None
+            return await task
+
+        got = self.loop.run_until_complete(wait())
+        self.model_add(key)
+        if got is not None:
+            assert got == key
+            self.ready.remove(key)
+            self.processing.add(key)
+
+    @rule(key=KEYS)
+    def done(self, key: str) -> None:
+        self.queue.done(key)
+        if key in self.processing:
+            self.processing.remove(key)
+            if key in self.again:
+                self.again.remove(key)
+                if not self.closed:
+                    self.ready.append(key)
+
+    @rule()
+    def shut_down(self) -> None:
+        self.queue.shut_down()
+        self.closed = True
+        self.delays.clear()
+
+    @invariant()
+    def agrees(self) -> None:
+        if not hasattr(self, "queue"):
+            return
+        assert len(self.queue) == len(self.ready)
+        for key in "abcd":
+            assert self.queue.failures(key) == self.failures.get(key, 0)
+
+
+QueueMachine.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestQueue = QueueMachine.TestCase
+
+
+@given(st.integers(min_value=1, max_value=10**6))
+def test_retry_delay_grows_to_its_limit(failures: int) -> None:
+    delay = retry_delay(failures)
+    assert BASE_DELAY <= delay <= MAX_DELAY
+    assert delay <= retry_delay(failures + 1)
+    if failures <= 13:
+        assert delay == pytest.approx(BASE_DELAY * 2 ** (failures - 1))
+
+
+async def test_many_workers_never_share_a_key() -> None:
+    queue: WorkQueue[int] = WorkQueue()
+    working: set[int] = set()
+    worked: list[int] = []
+
+    async def worker() -> None:
+        while True:
+            try:
+                key = await queue.get()
+            except ShutDown:
+                return
+            assert key not in working
+            working.add(key)
+            await asyncio.sleep(0.001)
+            working.remove(key)
+            worked.append(key)
+            queue.done(key)
+
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        for _ in range(8):
+            group.create_task(worker())
+        for round_ in range(20):
+            for key in range(10):
+                queue.add(key)
+            await asyncio.sleep(0.001 * (round_ % 3))
+        while len(queue) or working:
+            await asyncio.sleep(0.005)
+        queue.shut_down()
+    assert set(worked) == set(range(10))
+    assert len(worked) <= 200
+
+
+async def test_ready_keys_are_given_out_after_shut_down() -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    queue.add("a")
+    queue.add_after("b", 0.001)
+    queue.shut_down()
+    queue.add("c")
+    assert await queue.get() == "a"
+    for _ in range(3):
+        with pytest.raises(ShutDown):
+            await queue.get()
