@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from clusternet_engine.kube.lease import JITTER
 from clusternet_engine.model import constants as names
 from clusternet_engine.model.durations import parse_duration
 from clusternet_engine.model.features import GATES, parse_bool, parse_gates
@@ -112,8 +113,8 @@ class ClientFlags:
     burst: int
 
     @staticmethod
-    def add(parser: argparse.ArgumentParser) -> None:
-        """Add the flags to a parser."""
+    def add(parser: argparse.ArgumentParser, qps: float = 50.0, burst: int = 100) -> None:
+        """Add the flags to a parser; `qps` and `burst` are the program's defaults."""
         group = parser.add_argument_group("cluster access")
         group.add_argument(
             "--kubeconfig",
@@ -123,10 +124,10 @@ class ClientFlags:
         )
         group.add_argument("--context", metavar="NAME", help="context of the kubeconfig; default its current context")
         group.add_argument(
-            "--kube-api-qps", type=positive_float, default=50.0, metavar="N", help="requests a second to the API server"
+            "--kube-api-qps", type=positive_float, default=qps, metavar="N", help="requests a second to the API server"
         )
         group.add_argument(
-            "--kube-api-burst", type=positive_int, default=100, metavar="N", help="requests at once to the API server"
+            "--kube-api-burst", type=positive_int, default=burst, metavar="N", help="requests at once to the API server"
         )
 
     @classmethod
@@ -227,9 +228,9 @@ class LeaderElectionFlags:
             arguments.leader_elect_resource_name,
             arguments.leader_elect_resource_namespace,
         )
-        if not flags.lease_duration > flags.renew_deadline > flags.retry_period:
+        if not flags.lease_duration > flags.renew_deadline > flags.retry_period * JITTER:
             parser.error(
                 "--leader-elect-lease-duration must be longer than --leader-elect-renew-deadline,"
-                " and that longer than --leader-elect-retry-period"
+                f" and that longer than {JITTER:g} times --leader-elect-retry-period"
             )
         return flags

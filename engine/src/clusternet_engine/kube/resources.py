@@ -95,3 +95,5 @@ CLUSTER_REGISTRATION_REQUESTS = Resource(
     "clusters.clusternet.io", "v1beta1", "clusterregistrationrequests", "ClusterRegistrationRequest", namespaced=False
 )
 MANAGED_CLUSTERS = Resource("clusters.clusternet.io", "v1beta1", "managedclusters", "ManagedCluster", namespaced=True)
+BASES = Resource("apps.clusternet.io", "v1alpha1", "bases", "Base", namespaced=True)
+DESCRIPTIONS = Resource("apps.clusternet.io", "v1alpha1", "descriptions", "Description", namespaced=True)

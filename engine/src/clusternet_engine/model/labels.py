@@ -54,6 +54,6 @@ def aggregate_labels(nodes: Iterable[Object], prefixes: Sequence[str], threshold
 def aggregated_labels_patch(
     current: Mapping[str, str], aggregated: Mapping[str, str], prefixes: Sequence[str]
 ) -> dict[str, str | None]:
-    """Return the merge patch of the labels after which exactly `aggregated` has these prefixes; empty if nothing to do."""
+    """Return the merge patch of labels after which exactly `aggregated` has these prefixes; empty if nothing to do."""
     gone = {key: None for key in current if key.startswith(tuple(prefixes)) and key not in aggregated}
     return gone | {key: value for key, value in aggregated.items() if current.get(key) != value}

@@ -1,0 +1,311 @@
+"""Approves registration requests and keeps what approved clusters need (spec/02 §6, §14).
+
+Every reconcile goes the whole way from the request to its status, from the caches, and makes what is missing. Names of
+generated objects follow from the cluster's identity, so a hub killed anywhere goes on with what it has made. As long
+as a request exists, what is deleted of its objects comes back: to unregister a cluster, delete its request first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Coroutine
+from datetime import UTC, datetime
+from typing import Any
+
+from clusternet_engine.hub.caches import BY_CLUSTER, BY_NAMESPACE, Caches, cluster_ids
+from clusternet_engine.kube.cache import Change
+from clusternet_engine.kube.client import Client
+from clusternet_engine.kube.controller import Controller
+from clusternet_engine.kube.errors import AlreadyExists, Forbidden, Invalid
+from clusternet_engine.kube.events import EventRecorder
+from clusternet_engine.kube.informer import Informer
+from clusternet_engine.kube.resources import (
+    CLUSTER_REGISTRATION_REQUESTS,
+    CLUSTER_ROLE_BINDINGS,
+    CLUSTER_ROLES,
+    MANAGED_CLUSTERS,
+    NAMESPACES,
+    ROLE_BINDINGS,
+    ROLES,
+    SECRETS,
+    SERVICE_ACCOUNTS,
+    Object,
+    Resource,
+)
+from clusternet_engine.model import constants as names
+from clusternet_engine.model import rbac
+from clusternet_engine.model import registration as rules
+from clusternet_engine.model.names import cluster_object_name, derived_names
+from clusternet_engine.model.registration import Obstacle, Reason
+
+NAME = "crrapprover"
+
+_TOKEN_DEADLINE = 10.0
+"""Seconds after which a token that Kubernetes hasn't issued is worth a message."""
+_FIRST_RETRY = 0.5
+_LAST_RETRY = 30.0
+"""Seconds between looks at an obstacle that nothing has told us about."""
+
+log = logging.getLogger(__name__)
+
+
+class Approver:
+    """The controller of ClusterRegistrationRequests.
+
+    Args:
+        client: of the parent cluster.
+        caches: of the parent cluster.
+        recorder: of events.
+        workers: requests worked on at the same time.
+        reserved_namespaces: namespaces no cluster may have for itself.
+        initialization: whether new clusters have to be initialised first (feature gate ClusterInit).
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        caches: Caches,
+        recorder: EventRecorder,
+        *,
+        workers: int,
+        reserved_namespaces: frozenset[str],
+        initialization: bool,
+    ) -> None:
+        self._client = client
+        self._caches = caches
+        self._recorder = recorder
+        self._workers = workers
+        self._reserved_namespaces = reserved_namespaces
+        self._initialization = initialization
+        self._controller: Controller | None = None
+        self._obstructed: dict[str, int] = {}
+        self._waiting_for_token: dict[str, float] = {}
+        caches.requests.add_handler(self._on_request)
+        caches.namespaces.add_handler(self._on_owned)
+        caches.clusters.add_handler(self._on_owned)
+        for informer in (caches.accounts, caches.tokens, caches.cluster_roles, caches.cluster_role_bindings):
+            informer.add_handler(self._on_owned)
+        for informer in (caches.roles, caches.role_bindings):
+            informer.add_handler(self._on_namespace_rbac)
+
+    async def run(self) -> None:
+        """Work until cancelled; begins with all requests there are."""
+        self._obstructed.clear()
+        self._waiting_for_token.clear()
+        self._controller = Controller(NAME, self._reconcile, workers=self._workers)
+        try:
+            for request in self._caches.requests.items():
+                self._controller.enqueue(request["metadata"]["name"])
+            await self._controller.run()
+        finally:
+            self._controller = None
+
+    def _enqueue(self, name: str) -> None:
+        if self._controller:
+            self._controller.enqueue(name)
+
+    def _on_request(self, change: Change) -> None:
+        self._enqueue(change.object["metadata"]["name"])
+
+    def _on_owned(self, change: Change) -> None:
+        """What is new was made by us or changes nothing; what is gone or has changed may have to be made good."""
+        if change.type == "ADDED" or (change.type == "MODIFIED" and _identity(change.old) == _identity(change.new)):
+            return
+        for obj in (change.old, change.new):
+            for cluster_id in cluster_ids(obj) if obj else ():
+                self._enqueue(cluster_object_name(cluster_id))
+        for name in self._obstructed:
+            self._enqueue(name)
+
+    def _on_namespace_rbac(self, change: Change) -> None:
+        if change.type == "ADDED":
+            return
+        namespace = self._caches.namespaces.get(change.object["metadata"]["namespace"])
+        for cluster_id in cluster_ids(namespace) if namespace else ():
+            self._enqueue(cluster_object_name(cluster_id))
+
+    async def _reconcile(self, name: str) -> float | None:
+        request = self._caches.requests.get(name)
+        if request is None or request["metadata"].get("deletionTimestamp"):
+            self._obstructed.pop(name, None)
+            self._waiting_for_token.pop(name, None)
+            return None
+        try:
+            credential_missing = not await self._approve(request)
+        except Obstacle as obstacle:
+            return await self._obstruct(request, obstacle)
+        except (Forbidden, Invalid) as error:
+            return await self._obstruct(request, Obstacle(Reason.REFUSED_BY_PARENT, str(error)))
+        self._obstructed.pop(name, None)
+        return 1.0 if credential_missing else None
+
+    async def _approve(self, request: Object) -> bool:
+        """Make what is missing and approve; return False while the token isn't issued yet."""
+        rules.check_request(request, self._reserved_namespaces)
+        cluster_id = request["spec"]["clusterId"]
+        namespace = await self._namespace(request)
+        account = await self._account(request, namespace)
+        account_name = account["metadata"]["name"]
+        cluster, token, *_ = await _together(
+            self._managed_cluster(request, namespace),
+            self._token(request, account),
+            self._rbac(CLUSTER_ROLES, self._caches.cluster_roles, rbac.cluster_role(cluster_id)),
+            self._rbac(
+                CLUSTER_ROLE_BINDINGS,
+                self._caches.cluster_role_bindings,
+                rbac.cluster_role_binding(cluster_id, namespace, account_name),
+            ),
+            self._rbac(ROLES, self._caches.roles, rbac.namespace_role(namespace)),
+            self._rbac(ROLE_BINDINGS, self._caches.role_bindings, rbac.namespace_role_binding(namespace, account_name)),
+        )
+        credential = rules.issued_credential(token, account["metadata"]["uid"])
+        if credential is None:
+            self._check_patience(request, token)
+            return False
+        self._waiting_for_token.pop(request["metadata"]["name"], None)
+        status = rules.approved_status(namespace, cluster["metadata"]["name"], credential)
+        if await self._write_status(request, status):
+            where = f"{namespace}/{cluster['metadata']['name']}"
+            log.info("approved %s as ManagedCluster %s", request["metadata"]["name"], where)
+            await self._recorder.event(request, "Normal", names.APPROVED, f"registered as ManagedCluster {where}")
+        return True
+
+    async def _namespace(self, request: Object) -> str:
+        spec, status = request["spec"], request.get("status") or {}
+        cache = self._caches.namespaces
+        owned = [
+            namespace
+            for namespace in cache.by_index(BY_CLUSTER, spec["clusterId"])
+            if rules.is_labelled_for(namespace, spec["clusterId"])
+        ]
+        chosen = rules.choose(owned, status.get("dedicatedNamespace"), spec.get("clusterNamespace"))
+        if chosen:
+            rules.check_namespace(chosen, request)
+            return str(chosen["metadata"]["name"])
+        fixed = bool(status.get("dedicatedNamespace") or spec.get("clusterNamespace"))
+        for name in rules.namespace_names(request):
+            namespace = cache.get(name) or await self._made(NAMESPACES, rules.make_namespace(request, name))
+            try:
+                if not rules.check_namespace(namespace, request):
+                    patch = {"metadata": {"labels": rules.system_labels(request)}}
+                    await self._client.patch(NAMESPACES, name, patch)
+            except Obstacle:
+                if fixed:
+                    raise
+            else:
+                return name
+        raise AssertionError("names never end")
+
+    async def _managed_cluster(self, request: Object, namespace: str) -> Object:
+        spec, status = request["spec"], request.get("status") or {}
+        cache = self._caches.clusters
+        owned = [
+            cluster
+            for cluster in cache.by_index(BY_NAMESPACE, namespace)
+            if cluster["spec"]["clusterId"] == spec["clusterId"]
+        ]
+        cluster = rules.choose(owned, status.get("managedClusterName"), spec["clusterName"])
+        if cluster is None:
+            init = datetime.now(UTC) if self._initialization else None
+            wanted = rules.make_managed_cluster(request, namespace, init)
+            existing = cache.get(wanted["metadata"]["name"], namespace)
+            cluster = existing or await self._made(MANAGED_CLUSTERS, wanted)
+            rules.check_managed_cluster(cluster, request)
+        if not rules.is_labelled_for(cluster, spec["clusterId"]):
+            patch = {"metadata": {"labels": rules.system_labels(request)}}
+            cluster = await self._client.patch(MANAGED_CLUSTERS, cluster["metadata"]["name"], patch, namespace)
+        return cluster
+
+    async def _account(self, request: Object, namespace: str) -> Object:
+        cluster_id = request["spec"]["clusterId"]
+        owned = [
+            account
+            for account in self._caches.accounts.by_index(BY_NAMESPACE, namespace)
+            if rules.is_labelled_for(account, cluster_id)
+        ]
+        if chosen := rules.choose(owned):
+            return chosen
+        for name in derived_names(cluster_id):
+            account = await self._made(SERVICE_ACCOUNTS, rules.make_service_account(request, namespace, name))
+            if rules.is_labelled_for(account, cluster_id):
+                return account
+        raise AssertionError("names never end")
+
+    async def _token(self, request: Object, account: Object) -> Object:
+        name, namespace = account["metadata"]["name"], account["metadata"]["namespace"]
+        secret = self._caches.tokens.get(name, namespace)
+        if secret is None:
+            secret = await self._made(SECRETS, rules.make_token_secret(request, namespace, name))
+            rules.check_token_secret(secret, name)
+            if not rules.is_labelled_for(secret, request["spec"]["clusterId"]):
+                patch = {"metadata": {"labels": rules.system_labels(request)}}
+                secret = await self._client.patch(SECRETS, name, patch, namespace)
+        rules.check_token_secret(secret, name)
+        return secret
+
+    async def _rbac(self, resource: Resource, cache: Informer, wanted: Object) -> None:
+        metadata = wanted["metadata"]
+        name, namespace = metadata["name"], metadata.get("namespace")
+        existing = cache.get(name, namespace) or await self._made(resource, wanted)
+        update = rbac.outdated(existing, wanted)
+        if update is None:
+            return
+        log.info("bringing %s %s up to date", resource.kind, name)
+        if existing.get("roleRef") == wanted.get("roleRef"):
+            await self._client.update(resource, update)
+        else:
+            await self._client.delete(resource, name, namespace, uid=existing["metadata"]["uid"])
+            await self._client.create(resource, wanted)
+
+    async def _made(self, resource: Resource, wanted: Object) -> Object:
+        """Create an object, or read the one that has its name."""
+        try:
+            return await self._client.create(resource, wanted)
+        except AlreadyExists:
+            return await self._client.get(resource, wanted["metadata"]["name"], wanted["metadata"].get("namespace"))
+
+    def _check_patience(self, request: Object, secret: Object) -> None:
+        since = self._waiting_for_token.setdefault(request["metadata"]["name"], time.monotonic())
+        if time.monotonic() - since > _TOKEN_DEADLINE:
+            where = f"{secret['metadata']['namespace']}/{secret['metadata']['name']}"
+            raise Obstacle(
+                Reason.TOKEN_NOT_ISSUED,
+                f"Kubernetes hasn't filled in Secret {where} within {_TOKEN_DEADLINE:g} s;"
+                " does the parent's kube-controller-manager run?",
+            )
+
+    async def _obstruct(self, request: Object, obstacle: Obstacle) -> float:
+        """Tell of an obstacle; return the seconds until it is looked at again."""
+        name = request["metadata"]["name"]
+        attempts = self._obstructed[name] = self._obstructed.get(name, 0) + 1
+        if await self._write_status(request, rules.obstructed_status(request.get("status") or {}, obstacle)):
+            log.warning("%s can't be approved: %s", name, obstacle)
+            await self._recorder.event(request, "Warning", obstacle.reason, obstacle.message)
+        return float(min(_FIRST_RETRY * 2 ** min(attempts - 1, 16), _LAST_RETRY))
+
+    async def _write_status(self, request: Object, status: Object) -> bool:
+        """Write the status if it differs; a conflict is raised, so that the request is tried again."""
+        if (request.get("status") or {}) == status:
+            return False
+        await self._client.update(CLUSTER_REGISTRATION_REQUESTS, {**request, "status": status}, subresource="status")
+        return True
+
+
+def _identity(obj: Object | None) -> tuple[Any, ...]:
+    """What of an object matters here: not the status, which changes with every heartbeat."""
+    if obj is None:
+        return ()
+    metadata = obj["metadata"]
+    content = {field: value for field, value in obj.items() if field not in ("metadata", "status")}
+    return metadata.get("labels"), metadata.get("annotations"), metadata.get("deletionTimestamp"), content
+
+
+async def _together(*steps: Coroutine[Any, Any, Any]) -> list[Any]:
+    """Do all steps at once; when all have ended, return what they return or raise what the first failed one raised."""
+    results = await asyncio.gather(*steps, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return results

@@ -1,0 +1,139 @@
+"""The command `clusternet-hub`: flags (spec/05 §7), start, graceful stop."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import socket
+import ssl
+import sys
+import uuid
+from collections.abc import Sequence
+
+from clusternet_engine import logs
+from clusternet_engine.flags import ClientFlags, LeaderElectionFlags, ServingFlags, make_parser, positive_int
+from clusternet_engine.hub.hub import CONTROLLERS, Hub, Settings
+from clusternet_engine.kube.client import Client
+from clusternet_engine.kube.config import ClusterConfig, ConfigError
+from clusternet_engine.kube.lease import LeaderElector
+from clusternet_engine.model import constants as names
+from clusternet_engine.model import features
+from clusternet_engine.program import run_until_stopped
+from clusternet_engine.serving import HealthServer
+
+PORT = 443
+QPS = 500.0
+BURST = 1000
+"""Clusternet's own defaults, 50 and 100, let 200 clusters wait 40 s for their registration; the API server has its own
+protection against too many requests."""
+
+log = logging.getLogger(__name__)
+
+
+def make_hub_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = make_parser(
+        names.HUB, "Approves clusters that register with this parent cluster and watches over those that have."
+    )
+    ClientFlags.add(parser, qps=QPS, burst=BURST)
+    ServingFlags.add(parser, PORT)
+    LeaderElectionFlags.add(parser, names.HUB)
+    group = parser.add_argument_group("controllers")
+    group.add_argument(
+        "--controllers",
+        type=controllers,
+        default="*",
+        metavar="NAME,…",
+        help=f"controllers to run, of {', '.join(CONTROLLERS)}; * stands for all, -NAME leaves one out",
+    )
+    group.add_argument(
+        "--threadiness",
+        type=positive_int,
+        default=10,
+        metavar="N",
+        help="objects a controller works on at the same time",
+    )
+    group.add_argument(
+        "--reserved-namespace",
+        default=names.RESERVED_NAMESPACE,
+        metavar="NAMESPACE",
+        help="namespace of Clusternet's own objects; no cluster may have it for itself",
+    )
+    return parser
+
+
+def controllers(text: str) -> frozenset[str]:
+    """argparse type: the names of the controllers to run, as Kubernetes' controller managers take them.
+
+    Raises:
+        argparse.ArgumentTypeError: a name is unknown.
+    """
+    items = [item.strip() for item in text.split(",") if item.strip()]
+    for item in items:
+        if item != "*" and item.removeprefix("-") not in CONTROLLERS:
+            raise argparse.ArgumentTypeError(f"unknown controller {item!r}; known are {', '.join(CONTROLLERS)}")
+    chosen = set(CONTROLLERS) if "*" in items else {item for item in items if item in CONTROLLERS}
+    return frozenset(chosen - {item.removeprefix("-") for item in items if item.startswith("-")})
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the hub until it is told to stop.
+
+    Ends the process: 0 after SIGTERM or SIGINT, 1 on a failure that a restart may cure, 2 on wrong flags.
+    """
+    parser = make_hub_parser()
+    arguments = parser.parse_args(argv)
+    access = ClientFlags.of(arguments)
+    serving = ServingFlags.of(arguments, parser)
+    election = LeaderElectionFlags.of(arguments, parser)
+    settings = Settings(
+        controllers=arguments.controllers,
+        workers=arguments.threadiness,
+        reserved_namespaces=frozenset({election.namespace, arguments.reserved_namespace}),
+        initialization=features.enabled(arguments.feature_gates, features.CLUSTER_INIT),
+    )
+    logs.setup(arguments.verbosity)
+    try:
+        config = ClusterConfig.load(access.kubeconfig, access.context)
+        work = _serve(config, settings, access, serving, election)
+        sys.exit(asyncio.run(run_until_stopped(work)))
+    except (ConfigError, ssl.SSLError, OSError) as error:
+        log.error("%s", error)
+        sys.exit(1)
+
+
+async def _serve(
+    config: ClusterConfig,
+    settings: Settings,
+    access: ClientFlags,
+    serving: ServingFlags,
+    election: LeaderElectionFlags,
+) -> None:
+    async with Client(config, qps=access.qps, burst=access.burst, user_agent=names.HUB) as client:
+        hub = Hub(client, settings)
+        health = HealthServer(
+            serving.bind_address,
+            serving.secure_port,
+            {"informers": hub.caches.check},
+            tls_cert_file=serving.tls_cert_file,
+            tls_key_file=serving.tls_private_key_file,
+        )
+        async with health, asyncio.TaskGroup() as tasks:
+            tasks.create_task(hub.caches.run(), name="caches")
+            if election.enabled:
+                tasks.create_task(_elect(client, election).run(hub.lead), name="leader election")
+            else:
+                tasks.create_task(hub.lead(), name="controllers")
+
+
+def _elect(client: Client, election: LeaderElectionFlags) -> LeaderElector:
+    return LeaderElector(
+        client,
+        election.namespace,
+        election.name,
+        f"{socket.gethostname()}_{uuid.uuid4()}",
+        lease_duration=election.lease_duration,
+        renew_deadline=election.renew_deadline,
+        retry_period=election.retry_period,
+    )

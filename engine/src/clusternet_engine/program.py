@@ -1,0 +1,42 @@
+"""How a program of the engine runs: until its work fails or a signal ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Coroutine
+
+STOP_TIMEOUT = 5.0
+"""Seconds a graceful stop may take."""
+
+log = logging.getLogger(__name__)
+
+
+async def run_until_stopped(work: Coroutine[None, None, None]) -> int:
+    """Do the work until SIGTERM or SIGINT comes; return the exit code: 0 after a signal, 1 if the work has ended.
+
+    A work that doesn't end within `STOP_TIMEOUT` after the signal is abandoned and the process ends with 1.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    working = asyncio.create_task(work)
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if working.done():
+        log.error("the work has ended by itself", exc_info=working.exception())
+        return 1
+    log.info("stopping")
+    working.cancel()
+    done, _ = await asyncio.wait((working,), timeout=STOP_TIMEOUT)
+    if not done:
+        log.error("not stopped within %g s", STOP_TIMEOUT)
+        os._exit(1)
+    if not working.cancelled() and (error := working.exception()) is not None:
+        log.error("failed while stopping", exc_info=error)
+        return 1
+    return 0
