@@ -1,0 +1,181 @@
+"""What an agent reports once it is registered, through restarts of everything around it."""
+
+import psutil
+import pytest
+from clusternet_engine.kube.errors import NotFound
+from clusternet_engine.kube.resources import LEASES, MANAGED_CLUSTERS, NAMESPACES, NODES, SECRETS, SERVICE_ACCOUNTS
+
+pytestmark = pytest.mark.usefixtures("hub")
+
+
+async def test_heartbeats_go_on_after_the_parent_was_down(site, lab):
+    await site.prepare()
+    site.start("--cluster-status-update-frequency=1s")
+    await site.reaches("Registered")
+    lab.kill("parent", "kube-apiserver")
+    try:
+        await site.reaches("HeartbeatFailed")
+    finally:
+        lab.restart("parent", "kube-apiserver")
+    await site.beats_again()
+    await site.reaches("Registered")
+
+
+async def test_the_agent_survives_its_own_api_server(site, lab):
+    await site.prepare()
+    site.start("--cluster-status-update-frequency=1s")
+    await site.reaches("Registered")
+    lab.kill(site.cluster, "kube-apiserver")
+    lab.restart(site.cluster, "kube-apiserver")
+    await site.beats_again()
+
+
+async def test_conditions_of_others_stay(site, query):
+    await site.prepare()
+    site.start("--cluster-status-update-frequency=1s")
+    await site.reaches("Registered")
+    cluster = await site.managed_cluster()
+    metadata = cluster["metadata"]
+    foreign = {
+        "type": "Foreign",
+        "status": "True",
+        "reason": "Test",
+        "message": "",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }
+    conditions = [*cluster["status"]["conditions"], foreign]
+    await site.parent.patch(
+        MANAGED_CLUSTERS,
+        metadata["name"],
+        {"status": {"conditions": conditions}},
+        metadata["namespace"],
+        subresource="status",
+    )
+    await site.beats_again()
+    await site.beats_again()
+    cluster = await site.managed_cluster()
+    assert foreign in cluster["status"]["conditions"]
+    assert query(cluster, "status.conditions[?type=='Ready'] | length(@)") == 1
+
+
+@pytest.fixture
+async def nodes(site):
+    """Makes nodes on the child and removes them at the end."""
+    made = []
+
+    async def make(name, labels, ready=True, cpu="4", memory="8Gi"):
+        name = f"{site.name}-{name}"
+        await site.child.create(
+            NODES, {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}}
+        )
+        made.append(name)
+        status = {
+            "capacity": {"cpu": cpu, "memory": memory},
+            "allocatable": {"cpu": cpu, "memory": memory},
+            "conditions": [{"type": "Ready", "status": "True" if ready else "False", "reason": "Test", "message": ""}],
+        }
+        await site.child.patch(NODES, name, {"status": status}, subresource="status")
+
+    yield make
+    for name in made:
+        await site.child.delete(NODES, name)
+
+
+async def test_nodes_are_counted_and_their_labels_summed_up(site, nodes):
+    await site.prepare()
+    zone, disk = "node.clusternet.io/zone", "node.clusternet.io/disk"
+    for number in range(4):
+        await nodes(f"w{number}", {zone: "a", disk: "ssd" if number else "hdd"})
+    await nodes("master", {zone: "b", "node-role.kubernetes.io/control-plane": ""}, ready=False)
+    site.start("--cluster-status-update-frequency=1s")
+    await site.reaches("Registered")
+    cluster = await site.managed_cluster()
+    assert cluster["status"]["nodeStatistics"] == {"readyNodes": 4, "notReadyNodes": 1}
+    assert cluster["status"]["capacity"] == {"cpu": "20", "memory": "40Gi"}
+    assert cluster["metadata"]["labels"][zone] == "a"
+    assert disk not in cluster["metadata"]["labels"]
+
+    metadata = cluster["metadata"]
+    changes = {"labels": {"node.clusternet.io/by-hand": "x", "team": "blue"}}
+    await site.parent.patch(MANAGED_CLUSTERS, metadata["name"], {"metadata": changes}, metadata["namespace"])
+    await nodes("w4", {zone: "a", disk: "ssd"})
+
+    async def follows():
+        labels = (await site.managed_cluster())["metadata"]["labels"]
+        return labels if labels.get(disk) == "ssd" and "node.clusternet.io/by-hand" not in labels else None
+
+    labels = await site.eventually(follows)
+    assert labels["team"] == "blue"
+    assert labels["clusters.clusternet.io/cluster-name"] == site.name
+
+
+async def test_a_lost_managed_cluster_is_told(site):
+    await site.prepare()
+    site.start("--cluster-status-update-frequency=1s")
+    await site.reaches("Registered")
+    metadata = (await site.managed_cluster())["metadata"]
+    await site.parent.delete(MANAGED_CLUSTERS, metadata["name"], metadata["namespace"])
+    status = await site.reaches("HeartbeatFailed")
+    assert "ManagedCluster" in status["message"]
+
+
+async def test_a_parent_that_forgot_the_cluster_is_registered_with_anew(site):
+    await site.prepare()
+    site.start("--cluster-status-update-frequency=1s")
+    await site.reaches("Registered")
+    first = await site.managed_cluster()
+    identity = await site.identity()
+    await site.forget(identity)
+
+    async def gone():
+        try:
+            await site.parent.get(NAMESPACES, first["metadata"]["namespace"])
+        except NotFound:
+            return True
+        return False
+
+    await site.eventually(gone, timeout=60)
+
+    async def registered_anew():
+        try:
+            cluster = await site.managed_cluster()
+        except AssertionError:
+            return False
+        return cluster["metadata"]["uid"] != first["metadata"]["uid"] and cluster.get("status")
+
+    await site.eventually(registered_anew, timeout=60)
+    await site.reaches("Registered", timeout=60)
+
+
+async def test_a_rotated_credential_of_the_deployer_reaches_the_parent_after_a_restart(site):
+    await site.prepare()
+    agent = site.start()
+    await site.reaches("Registered")
+    agent.stop()
+    await site.child.delete(SECRETS, "clusternet-app-deployer", site.namespace)
+    await site.child.delete(SERVICE_ACCOUNTS, "clusternet-app-deployer", site.namespace)
+    await site.create_deployer()
+    site.start()
+    await site.reaches("Registered")
+    namespace = (await site.managed_cluster())["metadata"]["namespace"]
+
+    async def handed_over():
+        given = await site.parent.get(SECRETS, "child-cluster-deployer", namespace)
+        own = await site.child.get(SECRETS, "clusternet-app-deployer", site.namespace)
+        return given["data"]["token"] == own.get("data", {}).get("token")
+
+    await site.eventually(handed_over)
+
+
+async def test_stopping_is_quick_and_gives_the_lease_back(site, record_property):
+    await site.prepare()
+    agent = site.start()
+    await site.reaches("Registered")
+    memory = psutil.Process(agent.pid).memory_info().rss / 2**20
+    record_property("rss_mib", memory)
+    assert agent.stop() < 5
+    lease = await site.child.get(LEASES, "clusternet-agent", site.namespace)
+    assert not lease["spec"].get("holderIdentity")
+    site.start()
+    await site.beats_again(timeout=8)
+    assert memory < 60
