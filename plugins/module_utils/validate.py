@@ -178,3 +178,10 @@ def wait_timeout(option: str, value: int) -> int:
     if value < 1:
         raise invalid(option, f"{value} must be at least 1 second")
     return value
+
+
+def count(option: str, value: int) -> int:
+    """A number of things, zero or more; raises ConfigError."""
+    if value < 0:
+        raise invalid(option, f"{value} must not be negative")
+    return value

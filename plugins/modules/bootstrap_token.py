@@ -12,15 +12,18 @@ short_description: Manage tokens with which clusters register at a Clusternet pa
 version_added: 0.1.0
 description:
   - Creates, uses again, rotates and removes bootstrap tokens of the group that may register clusters.
-  - A token lives in a Secret in the namespace C(kube-system) of the parent cluster, whose API server must accept bootstrap tokens
+  - A token lives in a Secret in the namespace C(kube-system) of the parent cluster, whose API server must accept
+    bootstrap tokens
     (C(--enable-bootstrap-token-auth)).
-  - Without O(token), a token that already serves the same purpose - it has the right group and the same O(description) - is
+  - Without O(token), a token that already serves the same purpose - it has the right group and the same
+    O(description) - is
     used again while it stays valid for O(minimum_validity); otherwise a random one is made.
 options:
   state:
     description:
       - With V(present), there is a valid token afterwards.
-      - With V(absent), the token named by O(token) or O(token_id), else every registration token with O(description), is removed.
+      - With V(absent), the token named by O(token) or O(token_id), else every registration token with
+        O(description), is removed.
     type: str
     choices: [present, absent]
     default: present
@@ -59,9 +62,15 @@ options:
     default: false
 notes:
   - The result holds the token. Set C(no_log) to V(true) for the task that registers it.
+attributes:
+  check_mode:
+    description: Can run in check mode and say what would change.
+    support: full
+  diff_mode:
+    description: Shows what changed. Contents of Secrets are replaced by digests.
+    support: full
 extends_documentation_fragment:
-  - clusternet.core.auth_options
-  - clusternet.core.attributes
+  - kubernetes.core.k8s_auth_options
 author:
   - The clusternet.core authors
 """

@@ -12,15 +12,18 @@ short_description: Apply or remove many Kubernetes objects of one cluster
 version_added: 0.1.0
 description:
   - Brings a whole list of objects into a cluster, or removes it, in one task over one connection.
-  - Objects are applied server-side with the field manager C(clusternet.core), in the order in which they depend on each other -
+  - Objects are applied server-side with the field manager C(clusternet.core), in the order in which they depend on
+    each other -
     namespaces, custom resource definitions, RBAC, and so on - and removed in the reverse order.
-  - An object that already is as wanted costs one request and no write. Fields that somebody else has changed are taken back;
+  - An object that already is as wanted costs one request and no write. Fields that somebody else has changed are
+    taken back;
     fields that are not in the definition are left alone.
   - Unknown or misspelt fields are an error.
 options:
   definitions:
     description:
-      - The objects, each with C(apiVersion), C(kind) and C(metadata.name), and with C(metadata.namespace) if its kind has namespaces.
+      - The objects, each with C(apiVersion), C(kind) and C(metadata.name), and with C(metadata.namespace) if its
+        kind has namespaces.
       - An object of kind C(List) stands for its items.
       - The data of Secrets is shown neither in the output nor in diffs.
     type: list
@@ -28,7 +31,8 @@ options:
     default: []
   src:
     description:
-      - Paths of YAML or JSON files with further objects, on the host on which the module runs. A file may hold several documents.
+      - Paths of YAML or JSON files with further objects, on the host on which the module runs. A file may hold
+        several documents.
       - Needs PyYAML on that host.
     type: list
     elements: path
@@ -52,11 +56,18 @@ options:
     type: int
     default: 120
 notes:
-  - In check mode the server judges each object by a dry run. Objects whose namespace or kind doesn't exist yet are predicted to be
+  - In check mode the server judges each object by a dry run. Objects whose namespace or kind doesn't exist yet are
+    predicted to be
     created, without asking the server.
+attributes:
+  check_mode:
+    description: Can run in check mode and say what would change.
+    support: full
+  diff_mode:
+    description: Shows what changed. Contents of Secrets are replaced by digests.
+    support: full
 extends_documentation_fragment:
-  - clusternet.core.auth_options
-  - clusternet.core.attributes
+  - kubernetes.core.k8s_auth_options
 author:
   - The clusternet.core authors
 """
@@ -117,11 +128,13 @@ objects:
       type: str
       sample: created
     predicted:
-      description: Whether this is a prediction that the server couldn't check, because the namespace or the kind doesn't exist yet.
+      description: Whether this is a prediction that the server couldn't check, because the namespace or the kind
+        doesn't exist yet.
       type: bool
       sample: false
 msg:
-  description: A note, when kinds to remove objects of don't exist in the cluster; what went wrong, when the module fails.
+  description: A note, when kinds to remove objects of don't exist in the cluster; what went wrong, when the module
+    fails.
   returned: when there is something to say
   type: str
   sample: The cluster doesn't serve clusters.clusternet.io/v1beta1 ManagedCluster; there is nothing to remove.

@@ -11,7 +11,8 @@ module: registration
 short_description: Create or remove the registration request of a cluster at a Clusternet parent
 version_added: 0.1.0
 description:
-  - Creates the ClusterRegistrationRequest that an agent would send, before the agent runs. The parent makes the cluster's namespace,
+  - Creates the ClusterRegistrationRequest that an agent would send, before the agent runs. The parent makes the
+    cluster's namespace,
     its ManagedCluster and its credentials then, and an agent with the same identity takes them over.
   - Removing the request doesn't unregister a cluster. Use M(clusternet.core.managed_cluster) for that.
 options:
@@ -42,7 +43,8 @@ options:
     type: dict
     default: {}
   sync_mode:
-    description: How objects reach the cluster. With V(Push) the parent deploys, with V(Pull) the agent, with V(Dual) both can.
+    description: How objects reach the cluster. With V(Push) the parent deploys, with V(Pull) the agent, with
+      V(Dual) both can.
     type: str
     choices: [Push, Pull, Dual]
     default: Pull
@@ -62,7 +64,7 @@ attributes:
     description: Shows what changed.
     support: full
 extends_documentation_fragment:
-  - clusternet.core.auth_options
+  - kubernetes.core.k8s_auth_options
 author:
   - The clusternet.core authors
 """
@@ -84,7 +86,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 request:
-  description: The request as it is now, without the credentials in its status; as it was, with O(state=absent). Null if there was none.
+  description: The request as it is now, without the credentials in its status; as it was, with O(state=absent).
+    Null if there was none.
   returned: success
   type: dict
   contains:

@@ -11,7 +11,8 @@ module: registration_info
 short_description: List registration requests at a Clusternet parent and say which are stuck and why
 version_added: 0.1.0
 description:
-  - Lists ClusterRegistrationRequests. For each it says at which step the registration stands still, and why, as far as the parent knows.
+  - Lists ClusterRegistrationRequests. For each it says at which step the registration stands still, and why, as far
+    as the parent knows.
   - Credentials in the requests are never returned.
 options:
   cluster_ids:
@@ -36,7 +37,7 @@ attributes:
     description: There is nothing to show, because nothing changes.
     support: none
 extends_documentation_fragment:
-  - clusternet.core.auth_options
+  - kubernetes.core.k8s_auth_options
 author:
   - The clusternet.core authors
 """
@@ -114,8 +115,10 @@ requests:
       sample: edge-7
     stuck_step:
       description:
-        - The step at which the registration stands still. V(identity), the name doesn't fit the cluster's identity; V(approval), the
-          parent hasn't approved it; V(managed_cluster), the ManagedCluster is gone; V(heartbeat), the agent doesn't report;
+        - The step at which the registration stands still. V(identity), the name doesn't fit the cluster's identity;
+          V(approval), the
+          parent hasn't approved it; V(managed_cluster), the ManagedCluster is gone; V(heartbeat), the agent doesn't
+          report;
           V(health), the cluster's API server isn't healthy.
         - Null when the cluster is registered and ready.
       type: str

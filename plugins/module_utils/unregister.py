@@ -1,0 +1,267 @@
+# Copyright: (c) 2026, The clusternet.core authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The ordered removal of a cluster from its parent (spec/02 §11), also of what is left when only a part was removed."""
+
+from __future__ import annotations
+
+from typing import Any, Iterable, Mapping, NamedTuple, Optional
+
+from ansible_collections.clusternet.core.plugins.module_utils import constants
+from ansible_collections.clusternet.core.plugins.module_utils.client import Client
+from ansible_collections.clusternet.core.plugins.module_utils.definitions import describe
+from ansible_collections.clusternet.core.plugins.module_utils.errors import ApiError, ClusternetError
+from ansible_collections.clusternet.core.plugins.module_utils.fleet import Selection
+from ansible_collections.clusternet.core.plugins.module_utils.managed_cluster import cluster_id
+from ansible_collections.clusternet.core.plugins.module_utils.reconcile import Reconciler
+from ansible_collections.clusternet.core.plugins.module_utils.registration import request_name
+from ansible_collections.clusternet.core.plugins.module_utils.resources import (
+    BASES,
+    CLUSTER_REGISTRATION_REQUESTS,
+    CLUSTER_ROLE_BINDINGS,
+    CLUSTER_ROLES,
+    DESCRIPTIONS,
+    HELM_RELEASES,
+    LOCALIZATIONS,
+    MANAGED_CLUSTERS,
+    NAMESPACES,
+    SECRETS,
+    SERVICE_ACCOUNTS,
+    Resource,
+)
+from ansible_collections.clusternet.core.plugins.module_utils.wait import Deadline, wait_until
+
+_SHOWN = 5  # names in a message
+_CONFLICTS = 5  # attempts when others change an object at the same time
+# Deployed through the cluster's namespace: while they are there, objects of theirs are in the child cluster.
+_DEPLOYING = (BASES, DESCRIPTIONS, HELM_RELEASES)
+
+
+class Registered(NamedTuple):
+    """What the parent has of one cluster: its identity and name, its ManagedCluster, namespace and request, if there."""
+
+    cluster_id: str
+    name: str
+    cluster: Optional[dict[str, Any]]
+    namespace: Optional[dict[str, Any]]
+    request: Optional[dict[str, Any]]
+
+    @property
+    def namespace_name(self) -> Optional[str]:
+        """Name of the cluster's namespace."""
+        if self.cluster is not None:
+            return self.cluster["metadata"]["namespace"]
+        return self.namespace["metadata"]["name"] if self.namespace is not None else None
+
+
+def find(client: Client, chosen: Selection) -> list[Registered]:
+    """What there is of the chosen clusters, by name; names also find clusters whose ManagedCluster is gone already.
+
+    Missing kinds count as empty. Raises ApiError.
+    """
+    clusters = _list(client, chosen.path(), chosen.label_selector)
+    namespaces = _list(client, NAMESPACES.path(), f"{constants.LABEL_CREATED_BY}={constants.CREATED_BY_AGENT}")
+    requests = _list(client, CLUSTER_REGISTRATION_REQUESTS.path())
+    return assemble(chosen, clusters, namespaces, requests)
+
+
+def assemble(
+    chosen: Selection,
+    clusters: Iterable[dict[str, Any]],
+    namespaces: Iterable[dict[str, Any]],
+    requests: Iterable[dict[str, Any]],
+) -> list[Registered]:
+    """Put together what belongs to the same identity; with a label selector only clusters that still are registered."""
+    by_id = {cluster_id(cluster): cluster for cluster in clusters if chosen.matches(cluster)}
+    names = {identity: cluster["metadata"]["name"] for identity, cluster in by_id.items()}
+    spaces: dict[str, dict[str, Any]] = {}
+    for namespace in namespaces:
+        labels = namespace["metadata"].get("labels") or {}
+        spaces[labels.get(constants.LABEL_CLUSTER_ID, "")] = namespace
+        if _left(chosen, labels.get(constants.LABEL_CLUSTER_NAME), namespace["metadata"]["name"]):
+            names.setdefault(labels.get(constants.LABEL_CLUSTER_ID, ""), labels[constants.LABEL_CLUSTER_NAME])
+    posted: dict[str, dict[str, Any]] = {}
+    for request in requests:
+        spec, status = request.get("spec") or {}, request.get("status") or {}
+        posted[spec.get("clusterId", "")] = request
+        if _left(chosen, spec.get("clusterName"), status.get("dedicatedNamespace")):
+            names.setdefault(spec.get("clusterId", ""), spec["clusterName"])
+    names.pop("", None)
+    return [
+        Registered(identity, name, by_id.get(identity), spaces.get(identity), posted.get(identity))
+        for identity, name in sorted(names.items(), key=lambda item: (item[1], item[0]))
+    ]
+
+
+def _left(chosen: Selection, name: Optional[str], namespace: Optional[str]) -> bool:
+    """Whether something without a ManagedCluster is meant: by a name, and in the namespace if one is given."""
+    if chosen.names is None or chosen.label_selector or name not in chosen.names:
+        return False
+    return chosen.namespace is None or chosen.namespace == namespace
+
+
+def _list(client: Client, path: str, label_selector: Optional[str] = None) -> list[dict[str, Any]]:
+    try:
+        return client.list(path, label_selector)
+    except ApiError as error:
+        if error.status != 404:
+            raise
+        return []
+
+
+class Removal:
+    """Removes one cluster; C(removed) and C(left) say what went and what somebody else has to remove."""
+
+    def __init__(self, reconciler: Reconciler, registered: Registered):
+        self._reconciler = reconciler
+        self._client = reconciler.client
+        self._registered = registered
+        self.removed: list[str] = []
+        self.left: list[dict[str, str]] = []
+
+    def run(self, force: bool) -> None:
+        """Remove everything on the parent, in the order of spec/02 §11.
+
+        The request goes before the rest, because a parent that sees it without its cluster may register the cluster anew.
+        Without I(force), raises ClusternetError while something is deployed through the cluster's namespace.
+        """
+        namespace = self._registered.namespace_name
+        if namespace:
+            self._clear(namespace, force)
+        self._delete_named(CLUSTER_REGISTRATION_REQUESTS, request_name(self._registered.cluster_id))
+        if self._registered.cluster is not None:
+            self._delete(MANAGED_CLUSTERS, self._registered.cluster)
+        if namespace:
+            self._revoke(namespace)
+        for resource in (CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES):
+            self._delete_named(resource, request_name(self._registered.cluster_id))
+        if namespace:
+            self._delete_namespace(namespace)
+        if self.removed:
+            self.left += left_on_child()
+
+    def wait_gone(self, deadline: Deadline) -> None:
+        """Wait until the namespace is gone; raises WaitTimeout with what holds it."""
+        namespace = self._registered.namespace
+        if namespace is None or self._reconciler.check_mode:
+            return
+        name = namespace["metadata"]["name"]
+        wait_until(
+            self._client,
+            NAMESPACES.path(),
+            _holding,
+            deadline,
+            f"Waiting for namespace {name} to be gone",
+            field_selector=f"metadata.name={name}",
+        )
+
+    def _clear(self, namespace: str, force: bool) -> None:
+        """Refuse, or with I(force) give up, what is deployed through the namespace."""
+        found = [
+            (resource, item)
+            for resource in _DEPLOYING
+            for item in _list(self._client, resource.path(namespace=namespace))
+        ]
+        if found and not force:
+            names = [f"{resource.kind} {item['metadata']['name']}" for resource, item in found]
+            more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+            raise ClusternetError(
+                f"Objects are still deployed to {self._registered.name} through namespace {namespace}: "
+                f"{', '.join(names[:_SHOWN])}{more}. Make every Subscription stop selecting the cluster while it is ready "
+                "and wait until they are gone; or set force if the cluster is dead or its objects may stay.",
+                "StillDeployed",
+                objects=names,
+            )
+        if not force:
+            return
+        found += [(LOCALIZATIONS, item) for item in _list(self._client, LOCALIZATIONS.path(namespace=namespace))]
+        for resource, item in found:
+            self._delete_for_good(resource, item)
+        if any(resource in _DEPLOYING for resource, _item in found):
+            self.left.append(
+                {
+                    "where": "child",
+                    "what": "every object that was deployed to the cluster",
+                    "why": "force gave them up; nobody removes or updates them any more",
+                }
+            )
+
+    def _revoke(self, namespace: str) -> None:
+        """Take away the credentials: the child's on the parent, and the parent's on the child."""
+        path = SECRETS.path(constants.SECRET_CHILD_CLUSTER_DEPLOYER, namespace)
+        secret = self._client.get(path)
+        if secret is not None:
+            self._delete_for_good(SECRETS, secret)
+        selector = f"{constants.LABEL_CLUSTER_ID}={self._registered.cluster_id}"
+        for account in _list(self._client, SERVICE_ACCOUNTS.path(namespace=namespace), selector):
+            self._delete_named(SECRETS, account["metadata"]["name"], namespace)
+            self._delete(SERVICE_ACCOUNTS, account)
+
+    def _delete_namespace(self, name: str) -> None:
+        """Remove the namespace when it is the cluster's own and nobody else's."""
+        namespace = self._registered.namespace
+        if namespace is None:
+            why = f"it doesn't bear the labels of a namespace of cluster {self._registered.cluster_id}"
+            what = f"Namespace {name} with what is in it, such as Role and RoleBinding {constants.ROLE_MANAGED_CLUSTER}"
+            self.left.append({"where": "parent", "what": what, "why": why})
+            return
+        others = [
+            item["metadata"]["name"]
+            for item in _list(self._client, MANAGED_CLUSTERS.path(namespace=name))
+            if cluster_id(item) != self._registered.cluster_id
+        ]
+        if others:
+            why = f"other clusters live in it: {', '.join(others)}"
+            self.left.append({"where": "parent", "what": f"Namespace {name}", "why": why})
+            return
+        self._delete(NAMESPACES, namespace)
+
+    def _delete_named(self, resource: Resource, name: str, namespace: Optional[str] = None) -> None:
+        self._delete(resource, self._client.get(resource.path(name, namespace)))
+
+    def _delete(self, resource: Resource, obj: Optional[dict[str, Any]]) -> None:
+        if obj is not None and self._reconciler.delete(resource, obj).changed:
+            self.removed.append(describe({"kind": resource.kind, **obj}))
+
+    def _delete_for_good(self, resource: Resource, obj: dict[str, Any]) -> None:
+        """Delete, then take Clusternet's finalizer off: on an object that is going nobody can put it back."""
+        self._delete(resource, obj)
+        for _attempt in range(_CONFLICTS):
+            going = None if self._reconciler.check_mode else self._client.get(resource.path_of(obj))
+            finalizers = (going or {}).get("metadata", {}).get("finalizers") or []
+            if going is None or constants.FINALIZER not in finalizers:
+                return
+            kept = [item for item in finalizers if item != constants.FINALIZER]
+            patch = {"metadata": {"finalizers": kept, "resourceVersion": going["metadata"]["resourceVersion"]}}
+            try:
+                self._reconciler.patch(resource, going, patch)
+            except ApiError as error:
+                if error.status not in (404, 409):
+                    raise
+
+
+def left_on_child() -> list[dict[str, str]]:
+    """What the registration has made in the child cluster, where this module doesn't reach (spec/02 §11, step 8)."""
+    system = constants.SYSTEM_NAMESPACE
+    agent = "the agent's role removes it (clusternet_agent_state: absent)"
+    return [
+        {"where": "child", "what": what, "why": agent}
+        for what in (
+            f"Secret {system}/{constants.SECRET_PARENT_CLUSTER}",
+            f"Lease {system}/{constants.LEASE_AGENT}",
+            f"Namespace {system}",
+            f"ClusterRoleBinding {constants.CLUSTER_ROLE_BINDING_AGENT_ADMIN}",
+            f"ClusterRoleBinding {constants.CLUSTER_ROLE_BINDING_DEPLOYER_ADMIN}",
+        )
+    ]
+
+
+def _holding(namespaces: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What keeps a namespace from going, in the server's words."""
+    reasons = []
+    for namespace in namespaces:
+        conditions = (namespace.get("status") or {}).get("conditions") or ()
+        held = [item["message"] for item in conditions if item.get("status") == "True" and item.get("message")]
+        reasons += held or ["it is being removed"]
+    return reasons
