@@ -33,7 +33,7 @@ options:
     type: int
     default: 60
 extends_documentation_fragment:
-  - clusternet.core.auth
+  - clusternet.core.auth_options
 attributes:
   check_mode:
     description: Can run in check mode and predict the result without changing anything.

@@ -35,7 +35,7 @@ options:
       - The default is the name of the ServiceAccount.
     type: str
 extends_documentation_fragment:
-  - clusternet.core.auth
+  - clusternet.core.auth_options
 attributes:
   check_mode:
     description: Can run in check mode and predict the result without changing anything.
