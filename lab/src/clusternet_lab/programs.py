@@ -23,17 +23,17 @@ _SOURCES = Path(__file__).parents[2] / "programs"
 
 @dataclass(frozen=True)
 class Program:
-    """A Go program: its name and folder, the package to build, and whose version is stamped into which variables."""
+    """A Go program: its Go module's folder, the package to build, and whose version is stamped into which variables."""
 
-    name: str
+    folder: Path
     package: str
     module: str
     version_variables: tuple[str, ...]
 
     @property
-    def folder(self) -> Path:
-        """The folder of the Go module."""
-        return _SOURCES / self.name
+    def name(self) -> str:
+        """The program's name."""
+        return self.folder.name
 
     @property
     def go_version(self) -> str:
@@ -66,7 +66,7 @@ class Program:
 
 
 KUBERNETES = Program(
-    "kubernetes",
+    _SOURCES / "kubernetes",
     ".",
     "k8s.io/kubernetes",
     (
@@ -76,7 +76,9 @@ KUBERNETES = Program(
         "k8s.io/client-go/pkg/version.gitVersion",
     ),
 )
-KWOK = Program("kwok", "sigs.k8s.io/kwok/cmd/kwok", "sigs.k8s.io/kwok", ("sigs.k8s.io/kwok/pkg/consts.Version",))
+KWOK = Program(
+    _SOURCES / "kwok", "sigs.k8s.io/kwok/cmd/kwok", "sigs.k8s.io/kwok", ("sigs.k8s.io/kwok/pkg/consts.Version",)
+)
 
 
 @cache
