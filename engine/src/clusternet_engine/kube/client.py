@@ -29,7 +29,7 @@ from clusternet_engine.kube.errors import (
     retry_after_seconds,
 )
 from clusternet_engine.kube.ratelimit import TokenBucket
-from clusternet_engine.kube.resources import Object, Resource
+from clusternet_engine.kube.resources import Object, Resource, object_key
 from clusternet_engine.kube.tls import client_context
 from clusternet_engine.kube.watch import MalformedEvent, WatchDecoder, WatchEvent
 
@@ -161,13 +161,17 @@ class Client:
         result = ObjectList()
         while True:
             page = await self._json("GET", path, params=query)
-            items = page.get("items") or []
-            for item in items:
-                item.setdefault("apiVersion", resource.api_version)
-                item.setdefault("kind", resource.kind)
-            result.items += items
-            metadata = page.get("metadata") or {}
-            result.resource_version = metadata.get("resourceVersion", "")
+            items, metadata = page.get("items") or [], page.get("metadata") or {}
+            try:
+                for item in items:
+                    object_key(item)
+                    item.setdefault("apiVersion", resource.api_version)
+                    item.setdefault("kind", resource.kind)
+                result.items += items
+                result.resource_version = metadata["resourceVersion"]
+            except (KeyError, TypeError, AttributeError):
+                # Taken for an empty list, somebody else's JSON would delete everything from an informer's cache.
+                raise ConnectionFailed(f"{self.config.server}{path}", "malformed", "the answer is not a list") from None
             if not metadata.get("continue"):
                 return result
             query = {**query, "continue": metadata["continue"]}

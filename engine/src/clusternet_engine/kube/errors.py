@@ -141,4 +141,4 @@ def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
 
 
 def _whole_number(value: object) -> int | None:
-    return value if isinstance(value, int) and value > 0 else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None

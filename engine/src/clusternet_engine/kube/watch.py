@@ -72,14 +72,14 @@ class WatchDecoder:
             event = orjson.loads(line)
         except orjson.JSONDecodeError:
             raise MalformedEvent(f"a line of {len(line)} bytes that is not JSON") from None
-        type_ = event.get("type") if isinstance(event, dict) else None
-        obj = event["object"] if isinstance(type_, str) and "object" in event else None
-        if type_ not in EVENT_TYPES or not isinstance(obj, dict):
+        type_, obj = (event.get("type"), event.get("object")) if isinstance(event, dict) else (None, None)
+        if not isinstance(type_, str) or type_ not in EVENT_TYPES or not isinstance(obj, dict):
             raise MalformedEvent(f"a line of {len(line)} bytes that is not a watch event")
         if type_ == "ERROR":
             raise error_from_status(obj, method="WATCH", path=self._path)
         metadata = obj.get("metadata")
-        if not isinstance(metadata, dict) or not isinstance(metadata.get("resourceVersion"), str):
+        version = metadata.get("resourceVersion") if isinstance(metadata, dict) else None
+        if not isinstance(metadata, dict) or not isinstance(version, str) or not version:
             raise MalformedEvent(f"{type_} event of an object without metadata.resourceVersion")
         if type_ != "BOOKMARK" and not isinstance(metadata.get("name"), str):
             raise MalformedEvent(f"{type_} event of an object without a name")

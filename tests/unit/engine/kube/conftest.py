@@ -79,9 +79,7 @@ class FakeApiServer:
         if obj is None:
             return
         self.current = next(self.version)
-        self._record(
-            "DELETED", {**obj, "metadata": {**obj["metadata"], "resourceVersion": str(self.current)}}
-        )
+        self._record("DELETED", {**obj, "metadata": {**obj["metadata"], "resourceVersion": str(self.current)}})
 
     def forget_history(self) -> None:
         """Compact: watches from before now get 410."""

@@ -154,9 +154,7 @@ async def test_a_stalled_body_ends(server: Any, client: Client, answers: Any) ->
     assert raised.value.cause == "timeout"
 
 
-async def test_a_silent_watch_ends(
-    server: Any, client: Client, answers: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_silent_watch_ends(server: Any, client: Client, answers: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client_module, "WATCH_SILENCE", 0.3)
     server.answers.append(answers.hang)
     with pytest.raises(ConnectionFailed) as raised:
@@ -176,6 +174,14 @@ async def test_a_cut_body_and_a_wrong_body(server: Any, client: Client, answers:
         with pytest.raises(ConnectionFailed) as raised:
             await client.get(NAMESPACES, "x")
         assert raised.value.cause == "malformed"
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"metadata":{}}', b'{"metadata":{"resourceVersion":"1"},"items":[{}]}'])
+async def test_somebody_elses_json_is_not_an_empty_list(server: Any, client: Client, answers: Any, body: bytes) -> None:
+    server.answers.append(answers.raw_watch(body))
+    with pytest.raises(ConnectionFailed) as raised:
+        await client.list(CONFIG_MAPS)
+    assert raised.value.cause == "malformed"
 
 
 async def test_watch_of_a_huge_event(server: Any, client: Client) -> None:

@@ -54,9 +54,27 @@ def test_any_bytes_are_events_or_refused(chunks: list[bytes]) -> None:
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(
-        ["type", "object", "metadata", "name", "resourceVersion", "code", "reason", "details", "message",
-         "retryAfterSeconds"]) | st.text(), inner),
+    lambda inner: (
+        st.lists(inner)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "type",
+                    "object",
+                    "metadata",
+                    "name",
+                    "resourceVersion",
+                    "code",
+                    "reason",
+                    "details",
+                    "message",
+                    "retryAfterSeconds",
+                ]
+            )
+            | st.text(),
+            inner,
+        )
+    ),
     max_leaves=15,
 )
 envelopes = json_values | st.fixed_dictionaries(

@@ -1,0 +1,117 @@
+"""Health and metrics over real HTTPS, and what logs look like."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import ssl
+from pathlib import Path
+
+import aiohttp
+import pytest
+from clusternet_engine import serving
+from clusternet_engine.logs import KlogFormatter, mask, setup
+from clusternet_engine.serving import HealthServer, self_signed_certificate
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+async def ask(port: int, path: str, context: ssl.SSLContext | bool = False) -> tuple[int, str]:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"https://127.0.0.1:{port}{path}", ssl=context) as answer,
+    ):
+        return answer.status, await answer.text()
+
+
+async def test_checks(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "CHECK_TIMEOUT", 0.1)
+    problems: dict[str, str] = {}
+
+    def informers() -> None:
+        if "informers" in problems:
+            raise RuntimeError(problems["informers"])
+
+    async def parent() -> None:
+        if "parent" in problems:
+            await asyncio.Event().wait()
+
+    async with HealthServer("127.0.0.1", port, {"informers": informers, "parent": parent}):
+        for path in ("/healthz", "/livez", "/readyz"):
+            assert await ask(port, path) == (200, "ok")
+        problems["informers"] = "secret-reason"
+        status, text = await ask(port, "/readyz")
+        assert status == 500
+        assert text.splitlines() == [
+            "[+]ping ok",
+            "[-]informers failed: reason withheld",
+            "[+]parent ok",
+            "readyz check failed",
+        ]
+        assert await ask(port, "/livez") == (200, "ok")
+        problems.clear()
+        problems["parent"] = "hangs"
+        assert (await ask(port, "/healthz"))[0] == 500
+        assert "[+]ping ok" in (await ask(port, "/livez?verbose"))[1]
+        status, text = await ask(port, "/metrics")
+        assert status == 200
+        assert "clusternet_clusters_registered" in text
+        assert (await ask(port, "/other"))[0] == 404
+    with pytest.raises(aiohttp.ClientConnectorError):
+        await ask(port, "/livez")
+
+
+async def test_certificate_files_and_a_taken_port(port: int, tmp_path: Path) -> None:
+    certificate, key = self_signed_certificate()
+    (tmp_path / "crt").write_bytes(certificate)
+    (tmp_path / "key").write_bytes(key)
+    files = {"tls_cert_file": tmp_path / "crt", "tls_key_file": tmp_path / "key"}
+    async with HealthServer("127.0.0.1", port, {}, **files):
+        context = ssl.create_default_context(cadata=certificate.decode())
+        assert await ask(port, "/livez", context) == (200, "ok")
+        with pytest.raises(OSError, match="address already in use"):
+            await HealthServer("127.0.0.1", port, {}).start()
+
+
+async def test_port_0_serves_nothing() -> None:
+    async with HealthServer("127.0.0.1", 0, {}):
+        pass
+
+
+def test_log_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    record = logging.LogRecord(
+        "clusternet_engine.x", logging.WARNING, "", 0, "token %s", ("abcdef.0123456789abcdef",), None
+    )
+    line = KlogFormatter().format(record)
+    assert line.startswith("W")
+    assert line.endswith(" clusternet_engine.x] token abcdef.***")
+
+
+def test_secrets_are_masked() -> None:
+    web_token = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJrdWJlIn0.c2lnbmF0dXJl"
+    assert mask(f"a {web_token} b") == "a *** b"
+    assert mask("Authorization: Bearer abc.def/ghi= x") == "Authorization: Bearer *** x"
+    assert mask("/apis/clusters.clusternet.io/v1beta1/managedclusters") == (
+        "/apis/clusters.clusternet.io/v1beta1/managedclusters"
+    )
+
+
+@pytest.mark.parametrize(
+    ("verbosity", "level"),
+    [(0, logging.WARNING), (1, logging.INFO), (2, logging.INFO), (4, logging.DEBUG), (9, logging.DEBUG)],
+)
+def test_verbosity(verbosity: int, level: int) -> None:
+    root = logging.getLogger()
+    before = root.handlers[:], root.level, logging.getLogger("clusternet_engine").level
+    try:
+        setup(verbosity)
+        assert logging.getLogger("clusternet_engine.kube").getEffectiveLevel() == level
+    finally:
+        root.handlers[:], root.level = before[0], before[1]
+        logging.getLogger("clusternet_engine").setLevel(before[2])
