@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
-import os
-import signal
 import socket
+import ssl
 import sys
 import uuid
 from collections.abc import Sequence
@@ -30,11 +29,10 @@ from clusternet_engine.kube.config import ClusterConfig, ConfigError
 from clusternet_engine.kube.lease import LeaderElector
 from clusternet_engine.model import constants as names
 from clusternet_engine.model import features
+from clusternet_engine.program import run_until_stopped
 from clusternet_engine.serving import HealthServer
 
 PORT = 10650
-_STOP_TIMEOUT = 5.0
-"""Seconds a graceful stop may take."""
 _UNUSED_GATES = (features.SOCKET_CONNECTION, features.RECOVERY, features.MULTI_CLUSTER_SERVICE)
 """Gates of Clusternet's agent that stand for things this agent does not do."""
 
@@ -217,7 +215,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = make_agent_parser()
     arguments = parser.parse_args(argv)
     settings = check(parser, arguments)
-    client_flags = ClientFlags.of(arguments)
+    access = ClientFlags.of(arguments)
     serving = ServingFlags.of(arguments, parser)
     election = LeaderElectionFlags.of(arguments, parser)
     if not election.enabled:
@@ -229,50 +227,22 @@ def main(argv: Sequence[str] | None = None) -> None:
     if settings.insecure_skip_tls_verify:
         log.warning("the certificate of the parent is not verified: --insecure-skip-tls-verify was asked for")
     try:
-        config = ClusterConfig.load(client_flags.kubeconfig, client_flags.context)
-        sys.exit(asyncio.run(_until_stopped(config, settings, client_flags, serving, election)))
-    except ConfigError as error:
+        config = ClusterConfig.load(access.kubeconfig, access.context)
+        work = _serve(config, settings, access, serving, election)
+        sys.exit(asyncio.run(run_until_stopped(work)))
+    except (ConfigError, ssl.SSLError, OSError) as error:
         log.error("%s", error)
         sys.exit(1)
-
-
-async def _until_stopped(
-    config: ClusterConfig,
-    settings: Settings,
-    client_flags: ClientFlags,
-    serving: ServingFlags,
-    election: LeaderElectionFlags,
-) -> int:
-    """Run the agent; returns the exit code, after a signal at most `_STOP_TIMEOUT` seconds later."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    work = asyncio.create_task(_serve(config, settings, client_flags, serving, election), name=names.AGENT)
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait((work, stopping), return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    if work.done():
-        error = work.exception()
-        log.error("the agent has failed", exc_info=error)
-        return 1
-    log.info("stopping")
-    work.cancel()
-    done, _ = await asyncio.wait((work,), timeout=_STOP_TIMEOUT)
-    if not done:
-        log.error("not stopped within %g s", _STOP_TIMEOUT)
-        os._exit(1)
-    return 0
 
 
 async def _serve(
     config: ClusterConfig,
     settings: Settings,
-    client_flags: ClientFlags,
+    access: ClientFlags,
     serving: ServingFlags,
     election: LeaderElectionFlags,
 ) -> None:
-    async with Client(config, qps=client_flags.qps, burst=client_flags.burst, user_agent=names.AGENT) as child:
+    async with Client(config, qps=access.qps, burst=access.burst, user_agent=names.AGENT) as child:
         agent = Agent(child, config.server, settings, version())
         elector = LeaderElector(
             child,

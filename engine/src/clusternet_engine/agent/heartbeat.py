@@ -129,7 +129,9 @@ class Heartbeat:
             MANAGED_CLUSTERS, self._namespace, label_selector=f"{names.CLUSTER_ID_LABEL}={self._cluster_id}"
         )
         if not found.items:
-            raise MembershipLost(f"namespace {self._namespace} has no ManagedCluster of this cluster")
+            complaint = self._membership.complaint
+            hint = f"; the hub says: {complaint}" if complaint else ""
+            raise MembershipLost(f"namespace {self._namespace} has no ManagedCluster of this cluster{hint}")
         return found.items[0]
 
     async def _aggregate(self, cluster: Object, observation: Observation) -> Object:

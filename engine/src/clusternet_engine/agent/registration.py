@@ -45,20 +45,28 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """An approved registration: as whom to speak to the parent, trusting which CA, and the ManagedCluster's name."""
+    """An approved registration: as whom to speak to the parent, trusting which CA, and the ManagedCluster's name.
+
+    `complaint` is what the hub says against the cluster although it approved it, mostly "".
+    """
 
     credential: ParentCredential
     trusted_ca: bytes | None
     cluster_name: str
+    complaint: str
 
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """What an approved ClusterRegistrationRequest says; `label_name` is the name its label gives the cluster."""
+    """What an approved ClusterRegistrationRequest says; `label_name` is the name its label gives the cluster.
+
+    `complaint` is the request's error message.
+    """
 
     credential: ParentCredential
     cluster_name: str
     label_name: str
+    complaint: str
 
 
 class Stuck(Exception):
@@ -129,7 +137,7 @@ def verdict(request: Object, url: str) -> Approval | Status:
         return Status(Reason.REGISTRATION_PENDING, "the hub has approved the registration without a whole credential")
     labels = request["metadata"].get("labels") or {}
     credential = ParentCredential(url, namespace, token, ca_certificate)
-    return Approval(credential, cluster, labels.get(names.CLUSTER_NAME_LABEL, cluster))
+    return Approval(credential, cluster, labels.get(names.CLUSTER_NAME_LABEL, cluster), message)
 
 
 class Registrar:
@@ -173,7 +181,7 @@ class Registrar:
         approval = await self._approval(source, stored, trusted_ca)
         if approval.credential != stored:
             await self._store(approval, exists=secret is not None)
-        return Membership(approval.credential, trusted_ca, approval.cluster_name)
+        return Membership(approval.credential, trusted_ca, approval.cluster_name, approval.complaint)
 
     async def _registration(self) -> Registration:
         settings = self._settings

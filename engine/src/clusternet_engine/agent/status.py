@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -68,6 +68,9 @@ class Collector:
         self._node_labels: Mapping[str, str] = {}
         self._latest: Observation | None = None
         self._collected = asyncio.Condition()
+        self._parts: list[Callable[[], Awaitable[dict[str, Any]]]] = [self._version, self._nodes, self._networks]
+        if settings.use_metrics_server:
+            self._parts += [self._pod_metrics, self._node_metrics]
 
     async def run(self) -> None:
         """Collect until cancelled."""
@@ -94,24 +97,18 @@ class Collector:
             return
 
     async def _collect(self) -> Observation:
-        parts: list[Coroutine[Any, Any, dict[str, Any]]] = [
-            self._version(),
-            self._health(),
-            self._nodes(),
-            self._networks(),
-        ]
-        if self._settings.use_metrics_server:
-            parts += [self._pod_metrics(), self._node_metrics()]
-        for result in await asyncio.gather(*parts, return_exceptions=True):
-            if isinstance(result, ApiError | ConnectionFailed | ValueError):
-                log.warning("a part of the status could not be collected: %s", result)
-            elif isinstance(result, BaseException):
-                raise result
-            else:
-                self._status |= result
+        """Ask for one part after the other: over one connection that costs the child less than all at once."""
+        health = await self._health()
+        self._status |= health
+        if any(health.values()):
+            for part in self._parts:
+                try:
+                    self._status |= await part()
+                except (ApiError, ConnectionFailed, ValueError) as error:
+                    log.warning("a part of the status could not be collected: %s", error)
         now = datetime.now(UTC)
         self._status["lastObservedTime"] = format_time(now)
-        healthy = (self._status["livez"] and self._status["readyz"]) or self._status["healthz"]
+        healthy = (health["livez"] and health["readyz"]) or health["healthz"]
         return Observation(dict(self._status), ready_condition(healthy, now), self._node_labels)
 
     async def _version(self) -> dict[str, Any]:
@@ -121,9 +118,8 @@ class Collector:
         version = orjson.loads(response.body)
         return {"k8sVersion": version.get("gitVersion", ""), "platform": version.get("platform", "")}
 
-    async def _health(self) -> dict[str, Any]:
-        names = ("healthz", "livez", "readyz")
-        return dict(zip(names, await asyncio.gather(*(self._probe(f"/{name}") for name in names)), strict=True))
+    async def _health(self) -> dict[str, bool]:
+        return {name: await self._probe(f"/{name}") for name in ("healthz", "livez", "readyz")}
 
     async def _probe(self, path: str) -> bool:
         try:
@@ -144,8 +140,9 @@ class Collector:
         }
 
     async def _networks(self) -> dict[str, Any]:
-        lists = await asyncio.gather(*(self._child.list(PODS, label_selector=s) for s in _COMPONENT_SELECTORS))
-        pods = [pod for found in lists for pod in found.items]
+        pods: list[Object] = []
+        for selector in _COMPONENT_SELECTORS:
+            pods += (await self._child.list(PODS, label_selector=selector)).items
         return {
             "serviceCIDR": service_cidr(pods) or os.environ.get("SERVICE_CIDR", ""),
             "clusterCIDR": cluster_cidr(pods) or os.environ.get("CLUSTER_CIDR", ""),

@@ -80,7 +80,7 @@ def test_a_name_is_made_from_the_prefix():
 
 def test_an_approval_gives_the_credential():
     credential = ParentCredential(URL, "clusternet-x7k2b", "sa-token", b"CA")
-    assert verdict(approved(), URL) == Approval(credential, "child1", "child1")
+    assert verdict(approved(), URL) == Approval(credential, "child1", "child1", "")
 
 
 @pytest.mark.parametrize("missing", ["token", "caCertificate", "dedicatedNamespace", "managedClusterName"])
