@@ -167,7 +167,7 @@ async def test_informer_outlives_its_api_server(lab: Any, client: Client, namesp
             listed = await client.list(CONFIG_MAPS, namespace, field_selector="metadata.name!=kube-root-ca.crt")
             wanted = {object_key(obj): obj["metadata"]["resourceVersion"] for obj in listed.items}
             async with asyncio.timeout(60):
-                while {key: obj["metadata"]["resourceVersion"] for key, obj in replayed.items()} != wanted:
+                while {key: obj["metadata"]["resourceVersion"] for key, obj in replayed.items()} != wanted:  # noqa: ASYNC110
                     await asyncio.sleep(0.02)
             assert {object_key(obj): obj for obj in informer.items()} == replayed
     finally:

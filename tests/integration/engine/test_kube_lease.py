@@ -38,7 +38,7 @@ async def namespace(client: Client) -> AsyncIterator[str]:
 def until() -> Until:
     async def wait(condition: Callable[[], object], timeout: float) -> None:
         async with asyncio.timeout(timeout):
-            while not condition():
+            while not condition():  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
 
     return wait
@@ -82,7 +82,7 @@ async def test_one_leads_and_hands_over(client: Client, namespace: str, until: U
     assert before["leaseTransitions"] == 0
 
     async def renewed() -> None:
-        while (await spec(client, namespace))["renewTime"] == before["renewTime"]:
+        while (await spec(client, namespace))["renewTime"] == before["renewTime"]:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
 
     await asyncio.wait_for(renewed(), 20)
@@ -163,7 +163,7 @@ async def test_gives_up_while_the_api_server_is_dead(lab: Any, client: Client, n
 
 
 async def test_records_of_client_go(client: Client, namespace: str, until: Until) -> None:
-    """A holder as client-go writes it, whose clock is an hour off in either direction, is waited for, then succeeded."""
+    """A holder as client-go writes it, whose clock is an hour off, is waited for, then succeeded."""
     for offset in (timedelta(hours=1), timedelta(hours=-1)):
         stamp = micro_time(datetime.now(UTC) + offset)
         await client.create(

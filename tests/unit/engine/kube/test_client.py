@@ -157,7 +157,7 @@ async def test_a_stalled_body_ends(server: Any, client: Client, answers: Any) ->
 async def test_a_silent_watch_ends(server: Any, client: Client, answers: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client_module, "WATCH_SILENCE", 0.3)
     server.answers.append(answers.hang)
-    with pytest.raises(ConnectionFailed) as raised:
+    with pytest.raises(ConnectionFailed) as raised:  # noqa: PT012
         async with contextlib.aclosing(client.watch(CONFIG_MAPS, resource_version="1")) as stream:
             async for _ in stream:
                 pass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -68,7 +69,7 @@ async def test_comes_back_when_asked_to(until: Until) -> None:
         controller.enqueue("a")
         await until(lambda: count("again", "success") == 1)
     assert len(times) == 3
-    assert all(later - earlier >= 0.1 for earlier, later in zip(times, times[1:], strict=False))
+    assert all(later - earlier >= 0.1 for earlier, later in itertools.pairwise(times))
     assert count("again", "requeue") == 2
 
 

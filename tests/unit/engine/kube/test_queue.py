@@ -207,7 +207,7 @@ async def test_many_workers_never_share_a_key() -> None:
             for key in range(10):
                 queue.add(key)
             await asyncio.sleep(0.001 * (round_ % 3))
-        while len(queue) or working:
+        while len(queue) or working:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
         queue.shut_down()
     assert set(worked) == set(range(10))

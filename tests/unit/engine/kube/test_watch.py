@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import pytest
@@ -35,7 +36,7 @@ def test_chunks_may_end_anywhere(wanted: list[tuple[str, str, str]], cuts: list[
     )
     edges = [0, *sorted(cut for cut in cuts if cut < len(stream)), len(stream)]
     decoder = WatchDecoder("/p")
-    got = [event for a, b in zip(edges, edges[1:], strict=False) for event in decoder.feed(stream[a:b])]
+    got = [event for a, b in itertools.pairwise(edges) for event in decoder.feed(stream[a:b])]
     assert [(e.type, e.resource_version, e.object["metadata"]["name"]) for e in got] == wanted
     assert not decoder.partial
 
@@ -119,7 +120,7 @@ def test_huge_event_in_small_chunks() -> None:
 def test_endless_line_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch, "MAX_LINE", 1000)
     decoder = WatchDecoder("/p")
-    with pytest.raises(MalformedEvent, match="longer than 1000"):
+    with pytest.raises(MalformedEvent, match="longer than 1000"):  # noqa: PT012
         for _ in range(20):
             list(decoder.feed(b"x" * 100))
 
