@@ -15,8 +15,8 @@ _UNTRACKED_METADATA = ("name", "namespace")
 def is_applied(desired: Mapping[str, Any], live: Mapping[str, Any], manager: str) -> bool:
     """True when I(manager) has applied just the fields of I(desired) and I(live) still has their values.
 
-    False means that an apply is needed to find out: the answer errs on that side only, as for quantities that the server
-    writes in another form.
+    False means that an apply is needed to find out: the answer errs on that side only, as for quantities that the
+    server writes in another form.
     """
     owned = _owned_fields(live, manager)
     return owned is not None and _same(owned, _tracked(desired), live)

@@ -62,8 +62,8 @@ def from_files(option: str, paths: Iterable[str]) -> list[dict[str, Any]]:
 def prepare(option: str, definitions: Iterable[Any]) -> list[dict[str, Any]]:
     """Checked copies of I(definitions); lists are taken apart.
 
-    Status and empty creation times are left out, C(stringData) of Secrets becomes C(data), so that an object can be compared
-    with what the server stores. Raises ConfigError naming the I(option) and the object.
+    Status and empty creation times are left out, C(stringData) of Secrets becomes C(data), so that an object can be
+    compared with what the server stores. Raises ConfigError naming the I(option) and the object.
     """
     return [_prepare(option, item) for definition in definitions for item in _flat(definition)]
 

@@ -92,7 +92,7 @@ def wanted(params: Mapping[str, Any]) -> Wanted:
 
 
 def change(reconciler: Reconciler, cluster: dict[str, Any], wanted: Wanted) -> Outcome:
-    """Bring one cluster to what is wanted: no request when it is, else one PATCH; read again when others came between."""
+    """Bring one cluster to what is wanted by one PATCH, if it isn't; read it again when others came between."""
     for attempt in range(_CONFLICTS):
         try:
             return reconciler.patch(MANAGED_CLUSTERS, cluster, managed_cluster.change(cluster, *wanted))

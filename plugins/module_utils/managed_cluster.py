@@ -97,7 +97,8 @@ def view(cluster: Mapping[str, Any]) -> dict[str, Any]:
 def wanted_labels(option: str, labels: Optional[Mapping[Any, Any]]) -> Optional[dict[str, Optional[str]]]:
     """Checked labels, of which those with the value None are to be removed; None when nothing is asked.
 
-    Labels that the parent or the agent writes are refused, because they would be set back (spec/02 §8). Raises ConfigError.
+    Labels that the parent or the agent writes are refused, because they would be set back (spec/02 §8).
+    Raises ConfigError.
     """
     if labels is None:
         return None
@@ -111,7 +112,7 @@ def wanted_labels(option: str, labels: Optional[Mapping[Any, Any]]) -> Optional[
 
 
 def wanted_taints(option: str, taints: Optional[Iterable[Mapping[str, Any]]]) -> Optional[list[dict[str, str]]]:
-    """Checked taints; None when nothing is asked. Taints that the parent manages itself are refused; raises ConfigError."""
+    """Checked taints; None when nothing is asked. Those that the parent manages are refused; raises ConfigError."""
     if taints is None:
         return None
     wanted: dict[tuple, dict[str, str]] = {}

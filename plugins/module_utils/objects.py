@@ -35,7 +35,7 @@ from ansible_collections.clusternet.core.plugins.module_utils.wait import (
 
 
 class Kinds:
-    """Says how kinds are addressed: known ones, those defined by CRDs of the same task, else by one GET a group-version."""
+    """Says how kinds are addressed: known ones, those of CRDs in the same task, else by one GET a group-version."""
 
     def __init__(self, client: Client, definitions: Iterable[dict[str, Any]]):
         self._client = client

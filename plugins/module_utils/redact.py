@@ -52,7 +52,7 @@ class Redactor:
         return copy
 
     def _hide_path(self, obj: dict, path: tuple, only: Optional[tuple] = None) -> None:
-        """Hide what stands at I(path) in I(obj), in place; of a map the values, those of the keys in I(only) if given."""
+        """Hide, in place, what stands at I(path); of a map the values, with I(only) just those of these keys."""
         for key in path[:-1]:
             obj = obj.get(key)
             if not isinstance(obj, dict):

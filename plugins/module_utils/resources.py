@@ -13,7 +13,7 @@ Object = dict  # a Kubernetes object as parsed JSON
 
 
 class Resource(NamedTuple):
-    """How one kind is addressed: C(api_version) such as C(apps/v1), C(kind), C(plural), and whether it has namespaces."""
+    """How one kind is addressed; C(api_version) is such as C(apps/v1)."""
 
     api_version: str
     kind: str

@@ -39,7 +39,7 @@ _DEPLOYING = (BASES, DESCRIPTIONS, HELM_RELEASES)
 
 
 class Registered(NamedTuple):
-    """What the parent has of one cluster: its identity and name, its ManagedCluster, namespace and request, if there."""
+    """What the parent has of one cluster; None for what isn't there."""
 
     cluster_id: str
     name: str
@@ -123,7 +123,7 @@ class Removal:
     def run(self, force: bool) -> None:
         """Remove everything on the parent, in the order of spec/02 §11.
 
-        The request goes before the rest, because a parent that sees it without its cluster may register the cluster anew.
+        The request goes first, because a parent that sees it without its cluster may register the cluster anew.
         Without I(force), raises ClusternetError while something is deployed through the cluster's namespace.
         """
         namespace = self._registered.namespace_name
@@ -168,8 +168,8 @@ class Removal:
             more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
             raise ClusternetError(
                 f"Objects are still deployed to {self._registered.name} through namespace {namespace}: "
-                f"{', '.join(names[:_SHOWN])}{more}. Make every Subscription stop selecting the cluster while it is ready "
-                "and wait until they are gone; or set force if the cluster is dead or its objects may stay.",
+                f"{', '.join(names[:_SHOWN])}{more}. Make every Subscription stop selecting the cluster while it is "
+                "ready and wait until they are gone; or set force if the cluster is dead or its objects may stay.",
                 "StillDeployed",
                 objects=names,
             )

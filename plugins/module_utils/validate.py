@@ -90,8 +90,8 @@ def label_value(option: str, key: str, value: Any) -> str:
     if value and (len(value) > DNS_LABEL_LENGTH or not _QUALIFIED_NAME.fullmatch(value)):
         raise invalid(
             option,
-            f"the value {value!r} of {key!r} must be empty or up to {DNS_LABEL_LENGTH} letters, digits, '-', '_' or '.', "
-            "and begin and end with a letter or digit",
+            f"the value {value!r} of {key!r} must be empty or up to {DNS_LABEL_LENGTH} letters, digits, '-', '_' or "
+            "'.', and begin and end with a letter or digit",
         )
     return value
 

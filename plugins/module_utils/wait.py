@@ -44,8 +44,8 @@ def wait_until(
     """Wait until I(missing), called with the objects of I(collection), returns no reasons any more; return the objects.
 
     I(start) is the one object that matches the selectors, as a write or read returned it: the watch goes on from its
-    C(resourceVersion) without a list. Raises WaitTimeout with I(what), the reasons and the last object after the deadline.
-    Errors of I(missing) pass through, so that it can give up at once.
+    C(resourceVersion) without a list. Raises WaitTimeout with I(what), the reasons and the last object after the
+    deadline. Errors of I(missing) pass through, so that it can give up at once.
     """
     selectors = {"fieldSelector": field_selector, "labelSelector": label_selector}
     objects: dict[tuple, dict[str, Any]] = {}
@@ -114,8 +114,8 @@ def _join(reasons: list) -> str:
 def condition_true(obj: Mapping[str, Any], kind: str) -> Optional[str]:
     """Why the condition of type I(kind) isn't True for the object's present generation; None when it is.
 
-    A condition that says which generation it was judged by, itself or for the whole status, counts only when that is the
-    present one.
+    A condition that says which generation it was judged by, itself or for the whole status, counts only when that is
+    the present one.
     """
     status = obj.get("status") or {}
     condition = next((item for item in status.get("conditions") or () if item.get("type") == kind), None)

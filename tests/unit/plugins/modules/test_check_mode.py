@@ -1,0 +1,201 @@
+"""In check mode no module sends a write that isn't a dry run (pains 10, 11)."""
+
+import base64
+
+import pytest
+
+CLUSTER_ID = "5e8b6bc8-7d35-4a7a-9d0f-3b1c4f0a9d21"
+NAMESPACE = "clusternet-x7k2p"
+CLUSTERS = "/apis/clusters.clusternet.io/v1beta1"
+TOKENS = "/api/v1/namespaces/kube-system/secrets"
+
+
+def _meta(name, namespace=None, **more):
+    return {"name": name, "uid": f"uid-{name}", "resourceVersion": "1", **more} | (
+        {"namespace": namespace} if namespace else {}
+    )
+
+
+def _encoded(**values):
+    return {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
+
+
+CLUSTER = {
+    "metadata": _meta("child1", NAMESPACE, labels={"env": "dev"}),
+    "spec": {"clusterId": CLUSTER_ID, "syncMode": "Pull", "taints": [{"key": "old", "effect": "NoExecute"}]},
+}
+REQUEST = {
+    "metadata": _meta(f"clusternet-{CLUSTER_ID}"),
+    "spec": {"clusterId": CLUSTER_ID, "clusterName": "child1", "syncMode": "Pull", "clusterType": "StandardCluster"},
+}
+DESCRIPTION = "Registration of clusters with Clusternet"
+TOKEN = {
+    "metadata": _meta("bootstrap-token-abcdef", "kube-system"),
+    "type": "bootstrap.kubernetes.io/token",
+    "data": _encoded(
+        **{
+            "token-id": "abcdef",
+            "token-secret": "0123456789abcdef",
+            "description": DESCRIPTION,
+            "auth-extra-groups": "system:bootstrappers:clusternet:register-cluster-token",
+            "usage-bootstrap-authentication": "true",
+        }
+    ),
+}
+
+
+@pytest.fixture
+def populated(server):
+    """A parent with one registered cluster and one token."""
+    own = {
+        "clusternet.io/created-by": "clusternet-agent",
+        "clusters.clusternet.io/cluster-id": CLUSTER_ID,
+        "clusters.clusternet.io/cluster-name": "child1",
+    }
+    namespace = {"metadata": _meta(NAMESPACE, labels=own), "kind": "Namespace", "apiVersion": "v1"}
+    account = {"metadata": _meta("clusternet-sa", NAMESPACE)}
+    rbac = "/apis/rbac.authorization.k8s.io/v1"
+    server.objects = {
+        f"{CLUSTERS}/managedclusters": [CLUSTER],
+        f"{CLUSTERS}/namespaces/{NAMESPACE}/managedclusters": [CLUSTER],
+        f"{CLUSTERS}/namespaces/{NAMESPACE}/managedclusters/child1": CLUSTER,
+        f"{CLUSTERS}/clusterregistrationrequests": [REQUEST],
+        f"{CLUSTERS}/clusterregistrationrequests/clusternet-{CLUSTER_ID}": REQUEST,
+        "/api/v1/namespaces": [namespace],
+        f"/api/v1/namespaces/{NAMESPACE}": namespace,
+        f"/api/v1/namespaces/{NAMESPACE}/secrets/child-cluster-deployer": {
+            "metadata": _meta("child-cluster-deployer", NAMESPACE, finalizers=["apps.clusternet.io/finalizer"])
+        },
+        f"/api/v1/namespaces/{NAMESPACE}/secrets/clusternet-sa": {"metadata": _meta("clusternet-sa", NAMESPACE)},
+        f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts": [account],
+        f"{rbac}/clusterroles/clusternet-{CLUSTER_ID}": {"metadata": _meta(f"clusternet-{CLUSTER_ID}")},
+        f"{rbac}/clusterrolebindings/clusternet-{CLUSTER_ID}": {"metadata": _meta(f"clusternet-{CLUSTER_ID}")},
+        TOKENS: [TOKEN],
+        f"{TOKENS}/bootstrap-token-abcdef": TOKEN,
+    }
+    return server
+
+
+CONFIG_MAP = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": NAMESPACE}}
+
+CHANGING = {
+    "objects, new": ("objects", {"definitions": [CONFIG_MAP]}),
+    "objects, removed": (
+        "objects",
+        {"definitions": [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}], "state": "absent"},
+    ),
+    "bootstrap_token, new": ("bootstrap_token", {"description": "another"}),
+    "bootstrap_token, given": ("bootstrap_token", {"token": "zzzzzz.0123456789abcdef"}),
+    "bootstrap_token, other expiry": ("bootstrap_token", {"expires_at": "2099-01-01T00:00:00Z"}),
+    "bootstrap_token, rotated": ("bootstrap_token", {"rotate": True}),
+    "bootstrap_token, removed": ("bootstrap_token", {"state": "absent"}),
+    "bootstrap_token, removed by id": ("bootstrap_token", {"state": "absent", "token_id": "abcdef"}),
+    "registration, new": (
+        "registration",
+        {"cluster_id": CLUSTER_ID.replace("5", "6"), "cluster_name": "new", "wait": True},
+    ),
+    "registration, changed": ("registration", {"cluster_id": CLUSTER_ID, "cluster_name": "other"}),
+    "registration, removed": ("registration", {"cluster_id": CLUSTER_ID, "state": "absent"}),
+    "managed_cluster, all": (
+        "managed_cluster",
+        {
+            "names": ["child1"],
+            "labels": {"env": "prod"},
+            "purge_labels": True,
+            "taints": [{"key": "new", "effect": "NoSchedule"}],
+            "purge_taints": True,
+            "sync_mode": "Dual",
+            "wait": True,
+        },
+    ),
+    "managed_cluster, removed": ("managed_cluster", {"names": ["child1"], "state": "absent", "wait": True}),
+    "managed_cluster, forced": (
+        "managed_cluster",
+        {"label_selector": "env=dev", "state": "absent", "force": True},
+    ),
+}
+
+
+@pytest.mark.parametrize(("module", "options"), CHANGING.values(), ids=CHANGING.keys())
+def test_pain_10_check_mode_predicts_and_never_writes(populated, run_module, module, options):
+    result = run_module(module, populated.url, **options)
+    assert not result.get("failed"), result
+    assert result["changed"] is True
+    assert result["diff"]
+    assert populated.writes == []
+
+
+@pytest.mark.parametrize("module", ["registration_info", "managed_cluster_info"])
+def test_info_modules_only_read(populated, run_module, module):
+    result = run_module(module, populated.url)
+    assert result["changed"] is False
+    assert all(request.startswith("GET ") for request in populated.requests)
+
+
+def test_one_request_for_one_cluster(populated, run_module):
+    result = run_module("managed_cluster_info", populated.url, names=["child1"], namespace=NAMESPACE)
+    assert [cluster["name"] for cluster in result["clusters"]] == ["child1"]
+    assert len(populated.requests) == 1
+
+
+def test_pain_11_dry_run_before_the_namespace_or_kind_exists(server, run_module):
+    server.missing_namespaces = {"later"}
+    widget = {"apiVersion": "example.org/v1", "kind": "Widget", "metadata": {"name": "w", "namespace": "later"}}
+    config_map = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "later"}}
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "later"}}
+    result = run_module("objects", server.url, definitions=[widget, config_map, namespace])
+    assert result["changed"] is True
+    assert [(item["kind"], item["action"], item["predicted"]) for item in result["objects"]] == [
+        ("Namespace", "created", False),
+        ("ConfigMap", "created", True),
+        ("Widget", "created", True),
+    ]
+    assert server.writes == []
+
+
+def test_a_predicted_token_is_not_shown(populated, run_module):
+    result = run_module("bootstrap_token", populated.url, description="another")
+    assert (result["token"], result["token_id"], result["secret_name"]) == (None, None, None)
+    assert result["expires_at"]
+
+
+def test_a_token_of_the_same_purpose_is_used_again(populated, run_module):
+    result = run_module("bootstrap_token", populated.url)
+    assert result["changed"] is False
+    assert result["token"] == "abcdef.0123456789abcdef"
+
+
+@pytest.mark.parametrize("absent", [{"names": ["child1"]}, {"label_selector": "env=dev"}])
+def test_pain_4_absent_without_the_kind_is_fine(server, run_module, absent):
+    server.objects["/api/v1/namespaces"] = []
+    result = run_module("managed_cluster", server.url, state="absent", **absent)
+    assert not result.get("failed"), result
+    assert result["changed"] is False
+    assert "nothing to remove" in result["msg"]
+
+
+def test_pain_4_absent_object_of_an_unknown_kind_is_fine(server, run_module):
+    widget = {"apiVersion": "example.org/v1", "kind": "Widget", "metadata": {"name": "w", "namespace": "n"}}
+    result = run_module("objects", server.url, definitions=[widget], state="absent", check_mode=False)
+    assert result["changed"] is False
+    assert "example.org/v1 Widget" in result["msg"]
+    assert server.writes == []
+
+
+def test_absent_refuses_while_something_is_deployed(populated, run_module):
+    path = f"/apis/apps.clusternet.io/v1alpha1/namespaces/{NAMESPACE}/descriptions"
+    populated.objects[path] = [{"metadata": _meta("web-generic", NAMESPACE)}]
+    result = run_module("managed_cluster", populated.url, names=["child1"], state="absent", check_mode=False)
+    assert result["failed"] is True
+    assert "Description web-generic" in result["msg"]
+    assert result["clusters"][0]["failed"] is True
+    assert populated.writes == []
+
+
+def test_a_namespace_that_is_not_the_clusters_own_is_left(populated, run_module):
+    populated.objects["/api/v1/namespaces"] = []
+    result = run_module("managed_cluster", populated.url, names=["child1"], state="absent")
+    removed, left = result["clusters"][0]["removed"], result["clusters"][0]["left"]
+    assert not any(item.startswith("Namespace") for item in removed)
+    assert any(item["where"] == "parent" and NAMESPACE in item["what"] for item in left)
+    assert any(item["where"] == "child" and "parent-cluster" in item["what"] for item in left)
