@@ -135,12 +135,15 @@ def _with_plugin(access: Access, config: dict[str, Any], settings: ConnectionSet
     except Exception as error:  # the package lets errors of any type through, those of its plugins too
         raise ConfigError("kubeconfig", f"The credential plugin of the kubeconfig failed: {error}") from error
     token = loaded.api_key.get("authorization") or loaded.api_key.get("BearerToken")
-    headers = {"authorization": token} if token else _basic(loaded.username, loaded.password)
+    if not (token or loaded.cert_file):
+        raise ConfigError(
+            "kubeconfig", "The credential plugin of the kubeconfig gave neither a token nor a certificate."
+        )
     return replace(
         access,
         client_cert=_file("kubeconfig", loaded.cert_file) if loaded.cert_file else None,
         client_key=_file("kubeconfig", loaded.key_file) if loaded.key_file else None,
-        headers=headers,
+        headers={"authorization": token} if token else {},
     )
 
 
