@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -29,9 +30,18 @@ class Notes(Silent):
         self.counted.append((what, done, total))
 
 
-@pytest.fixture
-def go() -> Path:
-    return toolchain.find("1.24.0", programs.KWOK.go_version, Silent())
+@pytest.fixture(scope="session")
+def found_go() -> tuple[Path, str]:
+    """The Go that the user's labs are built with, and its cache of compiled packages."""
+    go = toolchain.find(programs.KWOK.go_version, programs.KWOK.go_version, Silent())
+    return go, subprocess.run([go, "env", "GOCACHE"], capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.fixture(autouse=True)
+def go(found_go: tuple[Path, str], cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PATH", f"{found_go[0].parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("GOCACHE", found_go[1])
+    return found_go[0]
 
 
 @pytest.fixture
@@ -55,7 +65,7 @@ def test_a_program_is_built_once_by_many_at_once(hello: programs.Program) -> Non
         for built in [pool.submit(programs._build, hello, notes) for _ in range(4)]:
             built.result()
     assert notes.said.count("built hello") == 1
-    assert os.popen(str(hello.path)).read() == "v1.2.3\n"
+    assert subprocess.run([hello.path], capture_output=True, text=True, check=True).stdout == "v1.2.3\n"
     assert [path.name for path in hello.path.parent.parent.iterdir() if "making" in path.name] == []
 
 
