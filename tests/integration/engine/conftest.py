@@ -1,86 +1,68 @@
 """Hub and agent as processes, for the tests of the engine against the lab."""
 
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-import yaml
 from agent_site import AgentSite
-from api import Api
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.config import ClusterConfig
 from clusternet_lab import Lab
-
-CRDS = Path(__file__).parents[3] / "roles" / "hub" / "files" / "crds"
-RBAC = "rbac.authorization.k8s.io"
-BOOTSTRAPPING = "clusternet:system:bootstrapping"
-REGISTRATION_GROUP = "system:bootstrappers:clusternet:register-cluster-token"
-
-
-def apply(api: Api, path: str, document: dict) -> None:
-    query = {"fieldManager": "engine-test", "force": "true"}
-    name = document["metadata"]["name"]
-    answer = api("PATCH", f"{path}/{name}", document, content_type="application/apply-patch+yaml", **query)
-    assert answer.status in (200, 201), answer
+from hub_site import Applicant, HubProcess, Hubs, account_kubeconfig, install
 
 
 @pytest.fixture(scope="session")
-def parent_prepared(lab: Lab, wait_for) -> Api:
-    """A parent with the CRDs, the system namespace and the rights of registration tokens, as role `hub` makes them."""
-    api = Api.from_kubeconfig(lab.cluster("parent").kubeconfig)
-    crds = [yaml.safe_load(path.read_text()) for path in sorted(CRDS.glob("*.yaml"))]
-    for crd in crds:
-        apply(api, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", crd)
-    apply(
-        api,
-        "/api/v1/namespaces",
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "clusternet-system"}},
-    )
-    metadata = {"name": BOOTSTRAPPING}
-    rule = {
-        "apiGroups": ["clusters.clusternet.io"],
-        "resources": ["clusterregistrationrequests"],
-        "verbs": ["get", "create"],
-    }
-    role = {"apiVersion": f"{RBAC}/v1", "kind": "ClusterRole", "metadata": metadata, "rules": [rule]}
-    binding = {
-        "apiVersion": f"{RBAC}/v1",
-        "kind": "ClusterRoleBinding",
-        "metadata": metadata,
-        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": BOOTSTRAPPING},
-        "subjects": [{"apiGroup": RBAC, "kind": "Group", "name": REGISTRATION_GROUP}],
-    }
-    apply(api, f"/apis/{RBAC}/v1/clusterroles", role)
-    apply(api, f"/apis/{RBAC}/v1/clusterrolebindings", binding)
-    for crd in crds:
-        spec = crd["spec"]
-        path = f"/apis/{spec['group']}/{spec['versions'][0]['name']}/{spec['names']['plural']}"
-        wait_for(lambda path=path: api("GET", path).status == 200, why=f"{path} is not served")
-    return api
+def hub_kubeconfig(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A kubeconfig of the account that the role `hub` makes for the hub; the role's other objects are there too."""
+    path = tmp_path_factory.mktemp("hub") / "kubeconfig"
+
+    async def prepare() -> str:
+        async with Client(ClusterConfig.from_kubeconfig(lab.cluster("parent").kubeconfig), qps=0) as admin:
+            await install(admin)
+            return await account_kubeconfig(admin, lab)
+
+    path.touch(mode=0o600)
+    path.write_text(asyncio.run(prepare()))
+    return path
 
 
-@pytest.fixture(scope="session")
-def hub(lab: Lab, parent_prepared: Api, tmp_path_factory: pytest.TempPathFactory) -> Iterator[subprocess.Popen]:
-    """A running `clusternet-hub` on the parent."""
-    log = tmp_path_factory.mktemp("hub") / "hub.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [
-                Path(sys.executable).with_name("clusternet-hub"),
-                f"--kubeconfig={lab.cluster('parent').kubeconfig}",
-                "--secure-port=0",
-            ],
-            stdout=output,
-            stderr=output,
-        )
+@pytest.fixture(scope="module")
+def hub(hub_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
+    """A hub for all tests of a module."""
+    process = HubProcess(hub_kubeconfig, tmp_path_factory.mktemp("hub") / "hub.log")
     yield process
-    process.terminate()
-    try:
-        assert process.wait(timeout=10) == 0, log.read_text()
-    finally:
-        process.kill()
+    process.end()
+
+
+@pytest.fixture
+def hubs(hub_kubeconfig: Path, tmp_path: Path) -> Iterator[Hubs]:
+    """Starts hubs for one test."""
+    started = Hubs(hub_kubeconfig, tmp_path)
+    yield started
+    started.end()
+
+
+@pytest.fixture
+async def parent(lab: Lab) -> AsyncIterator[Client]:
+    """The parent cluster, as its administrator."""
+    async with Client(ClusterConfig.from_kubeconfig(lab.cluster("parent").kubeconfig), qps=0) as client:
+        yield client
+
+
+@pytest.fixture
+async def applicant(parent: Client) -> AsyncIterator[Callable[..., Applicant]]:
+    """Makes clusters that ask for registration: ``applicant(clusterNamespace="x")``; they leave at the end."""
+    made: list[Applicant] = []
+
+    def make(**spec: Any) -> Applicant:
+        made.append(Applicant(parent, **spec))
+        return made[-1]
+
+    yield make
+    for one in made:
+        await one.leave()
 
 
 @pytest.fixture

@@ -1,0 +1,447 @@
+"""What the hub makes of registration requests: objects, permissions, obstacles, and what it repairs (spec/02 §6)."""
+
+import asyncio
+import base64
+import re
+
+import pytest
+from clusternet_engine.kube.client import Client
+from clusternet_engine.kube.config import ClusterConfig
+from clusternet_engine.kube.errors import Forbidden, NotFound, Unauthorized
+from clusternet_engine.kube.resources import (
+    CLUSTER_REGISTRATION_REQUESTS,
+    CLUSTER_ROLE_BINDINGS,
+    CLUSTER_ROLES,
+    CONFIG_MAPS,
+    MANAGED_CLUSTERS,
+    NAMESPACES,
+    ROLE_BINDINGS,
+    ROLES,
+    SECRETS,
+    SERVICE_ACCOUNTS,
+)
+from hub_site import ID_LABEL, SYSTEM, eventually
+
+pytestmark = pytest.mark.usefixtures("hub")
+
+CREATED_BY = "clusternet.io/created-by"
+NAME_LABEL = "clusters.clusternet.io/cluster-name"
+ROLE = "clusternet-managedcluster-role"
+GENERATED = re.compile(r"clusternet-[bcdfghjklmnpqrstvwxz2456789]{5}")
+
+
+def namespace_labels(applicant):
+    return {CREATED_BY: "clusternet-agent", ID_LABEL: applicant.id}
+
+
+async def make_namespace(parent, name, labels=None):
+    await parent.create(NAMESPACES, {"metadata": {"name": name, "labels": labels or {}}})
+
+
+async def patch_namespace(parent, name, labels):
+    await parent.patch(NAMESPACES, name, {"metadata": {"labels": labels}})
+
+
+async def gone(parent, resource, name, namespace=None):
+    async def is_gone():
+        try:
+            await parent.get(resource, name, namespace)
+        except NotFound:
+            return True
+        return False
+
+    await eventually(is_gone, why=f"{name} is gone")
+
+
+async def acts_as_child(lab, status):
+    """A client with the credential of an approved cluster."""
+    return Client(
+        ClusterConfig(
+            lab.cluster("parent").server,
+            ca_data=base64.b64decode(status["caCertificate"]),
+            token=base64.b64decode(status["token"]).decode(),
+        )
+    )
+
+
+async def test_an_approved_cluster_has_what_clusternet_makes(applicant, parent):
+    child = applicant(clusterLabels={"env": "prod", ID_LABEL: "stolen", CREATED_BY: "me"})
+    await child.ask()
+    status = await child.approved()
+    assert set(status) == {"result", "token", "caCertificate", "dedicatedNamespace", "managedClusterName"}
+    namespace, name = status["dedicatedNamespace"], child.spec["clusterName"]
+    labels = {**namespace_labels(child), NAME_LABEL: name}
+    assert GENERATED.fullmatch(namespace)
+    assert status["managedClusterName"] == name
+    assert labels.items() <= (await child.only(NAMESPACES))["metadata"]["labels"].items()
+    cluster = await child.only(MANAGED_CLUSTERS)
+    assert cluster["metadata"]["labels"] == labels | {"env": "prod"}
+    assert cluster["metadata"]["namespace"] == namespace
+    assert cluster["spec"] == {"clusterId": child.id, "clusterType": "StandardCluster", "syncMode": "Dual"}
+    account = await child.only(SERVICE_ACCOUNTS)
+    assert account["metadata"]["labels"] == labels
+    assert GENERATED.fullmatch(account["metadata"]["name"])
+    secret = await parent.get(SECRETS, account["metadata"]["name"], namespace)
+    assert secret["type"] == "kubernetes.io/service-account-token"
+    assert (secret["data"]["token"], secret["data"]["ca.crt"]) == (status["token"], status["caCertificate"])
+    subject = {"kind": "ServiceAccount", "name": account["metadata"]["name"], "namespace": namespace}
+    for binding, role, kind in (
+        (await child.only(CLUSTER_ROLE_BINDINGS), await child.only(CLUSTER_ROLES), "ClusterRole"),
+        (await parent.get(ROLE_BINDINGS, ROLE, namespace), await parent.get(ROLES, ROLE, namespace), "Role"),
+    ):
+        assert binding["subjects"] == [subject]
+        assert binding["roleRef"] == {
+            "apiGroup": "rbac.authorization.k8s.io",
+            "kind": kind,
+            "name": role["metadata"]["name"],
+        }
+        for obj in (binding, role):
+            assert obj["metadata"]["annotations"] == {"clusternet.io/autoupdate": "true"}
+            assert obj["metadata"]["labels"][CREATED_BY] == "clusternet-controller-manager"
+            assert obj["metadata"]["labels"]["clusters.clusternet.io/bootstrapping"] == "rbac-defaults"
+    assert "Approved" in await child.events()
+
+
+async def test_the_credential_may_do_what_it_should_and_nothing_else(applicant, lab):
+    child, other = applicant(), applicant()
+    await child.ask()
+    await other.ask()
+    status, others = await child.approved(), await other.approved()
+    namespace = status["dedicatedNamespace"]
+    async with await acts_as_child(lab, status) as acting:
+        await acting.get(CLUSTER_REGISTRATION_REQUESTS, child.request_name)
+        await acting.create(CONFIG_MAPS, {"metadata": {"name": "mine", "namespace": namespace}, "data": {}})
+        await acting.list(SECRETS, namespace)
+        for attempt in (
+            acting.get(CLUSTER_REGISTRATION_REQUESTS, other.request_name),
+            acting.list(CLUSTER_REGISTRATION_REQUESTS),
+            acting.list(SECRETS, others["dedicatedNamespace"]),
+            acting.get(SECRETS, "clusternet-hub", SYSTEM),
+            acting.list(MANAGED_CLUSTERS),
+            acting.get(NAMESPACES, others["dedicatedNamespace"]),
+            acting.update(
+                CLUSTER_REGISTRATION_REQUESTS, {"metadata": {"name": child.request_name}}, subresource="status"
+            ),
+        ):
+            with pytest.raises(Forbidden):
+                await attempt
+
+
+async def test_a_wanted_namespace_is_used(applicant):
+    child = applicant()
+    wanted = f"wanted-{child.id[:8]}"
+    await child.ask(clusterNamespace=wanted)
+    assert (await child.approved())["dedicatedNamespace"] == wanted
+
+
+async def test_a_namespace_labelled_beforehand_is_used(applicant, parent):
+    child = applicant()
+    await make_namespace(parent, f"early-{child.id[:8]}", namespace_labels(child))
+    await child.ask()
+    assert (await child.approved())["dedicatedNamespace"] == f"early-{child.id[:8]}"
+
+
+async def test_a_request_with_another_id_is_denied(applicant, parent):
+    child = applicant()
+    await child.ask(clusterId="00000000-0000-4000-8000-000000000000")
+    await child.obstructed("ClusterIDMismatch")
+    status = await child.status()
+    assert set(status) == {"result", "errorMessage"}
+    assert status["result"] == "Denied"
+    await parent.patch(CLUSTER_REGISTRATION_REQUESTS, child.request_name, {"spec": {"clusterId": child.id}})
+    await child.approved()
+
+
+async def test_a_foreign_namespace_is_refused_until_it_is_labelled(applicant, parent):
+    child = applicant()
+    name = f"foreign-{child.id[:8]}"
+    await make_namespace(parent, name)
+    await child.ask(clusterNamespace=name)
+    message = await child.obstructed("NamespaceExists")
+    assert name in message
+    assert "result" not in await child.status()
+    await patch_namespace(parent, name, namespace_labels(child))
+    assert (await child.approved(timeout=5))["dedicatedNamespace"] == name
+
+
+async def test_a_foreign_namespace_is_refused_until_it_is_gone(applicant, parent):
+    child = applicant()
+    name = f"foreign-{child.id[:8]}"
+    await make_namespace(parent, name)
+    await child.ask(clusterNamespace=name)
+    await child.obstructed("NamespaceExists")
+    await parent.delete(NAMESPACES, name)
+    assert (await child.approved())["dedicatedNamespace"] == name
+
+
+async def test_two_clusters_that_want_the_same_namespace(applicant, parent):
+    first, second = applicant(), applicant()
+    name = f"shared-{first.id[:8]}"
+    await first.ask(clusterNamespace=name)
+    await first.approved()
+    await second.ask(clusterNamespace=name)
+    assert first.id in await second.obstructed("NamespaceTaken")
+    patch = {"spec": {"clusterNamespace": f"own-{second.id[:8]}"}}
+    await parent.patch(CLUSTER_REGISTRATION_REQUESTS, second.request_name, patch)
+    assert (await second.approved())["dedicatedNamespace"] == f"own-{second.id[:8]}"
+
+
+async def test_two_clusters_with_the_same_name_in_different_namespaces(applicant):
+    first, second = applicant(clusterName="twin"), applicant(clusterName="twin")
+    await first.ask()
+    await second.ask()
+    statuses = [await first.approved(), await second.approved()]
+    assert {status["managedClusterName"] for status in statuses} == {"twin"}
+    assert len({status["dedicatedNamespace"] for status in statuses}) == 2
+
+
+async def test_a_name_that_is_taken_in_the_namespace(applicant, parent):
+    child = applicant()
+    namespace, name = f"taken-{child.id[:8]}", child.spec["clusterName"]
+    await make_namespace(parent, namespace, namespace_labels(child))
+    other = "11111111-0000-4000-8000-000000000000"
+    body = {
+        "apiVersion": MANAGED_CLUSTERS.api_version,
+        "kind": MANAGED_CLUSTERS.kind,
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"clusterId": other, "syncMode": "Pull"},
+    }
+    await parent.create(MANAGED_CLUSTERS, body)
+    await child.ask()
+    assert other in await child.obstructed("ClusterNameTaken")
+    await parent.delete(MANAGED_CLUSTERS, name, namespace)
+    await child.approved(timeout=5)
+
+
+@pytest.mark.parametrize(
+    ("spec", "reason"),
+    [
+        ({"clusterName": "UPPER-a"}, "InvalidRequest"),
+        ({"clusterNamespace": "UPPER-a"}, "InvalidRequest"),
+        ({"clusterLabels": {"a b": "c"}}, "InvalidRequest"),
+        ({"clusterNamespace": SYSTEM}, "NamespaceReserved"),
+        ({"clusterNamespace": "clusternet-reserved"}, "NamespaceReserved"),
+        ({"clusterNamespace": "kube-system"}, "NamespaceExists"),
+    ],
+)
+async def test_values_that_cannot_work(applicant, parent, spec, reason):
+    child = applicant()
+    await child.ask(**spec)
+    await child.obstructed(reason)
+    good = {"clusterName": "fine", "clusterNamespace": None, "clusterLabels": None}
+    await parent.patch(CLUSTER_REGISTRATION_REQUESTS, child.request_name, {"spec": good})
+    await child.approved()
+
+
+async def test_an_account_without_its_secret_is_completed(applicant, parent):
+    """A hub that died between ServiceAccount and Secret leaves this behind."""
+    child = applicant()
+    namespace = f"half-{child.id[:8]}"
+    labels = {**namespace_labels(child), NAME_LABEL: child.spec["clusterName"]}
+    await make_namespace(parent, namespace, labels)
+    await parent.create(
+        SERVICE_ACCOUNTS, {"metadata": {"name": "clusternet-upstr", "namespace": namespace, "labels": labels}}
+    )
+    await child.ask()
+    await child.approved()
+    assert (await child.only(SERVICE_ACCOUNTS))["metadata"]["name"] == "clusternet-upstr"
+
+
+async def test_a_secret_that_stands_in_the_way(applicant, parent):
+    child = applicant()
+    namespace = f"way-{child.id[:8]}"
+    await make_namespace(parent, namespace, namespace_labels(child))
+    labels = namespace_labels(child)
+    await parent.create(
+        SERVICE_ACCOUNTS, {"metadata": {"name": "clusternet-upstr", "namespace": namespace, "labels": labels}}
+    )
+    await parent.create(SECRETS, {"metadata": {"name": "clusternet-upstr", "namespace": namespace}})
+    await child.ask()
+    await child.obstructed("TokenSecretExists")
+    await parent.delete(SECRETS, "clusternet-upstr", namespace)
+    await child.approved()
+
+
+async def test_a_token_that_is_not_issued_is_told(applicant, lab):
+    child = applicant()
+    lab.kill("parent", "kube-controller-manager")
+    try:
+        await child.ask()
+        assert "kube-controller-manager" in await child.obstructed("TokenNotIssued")
+        assert "result" not in await child.status()
+    finally:
+        lab.restart("parent", "kube-controller-manager")
+    await child.approved()
+
+
+async def test_what_is_deleted_comes_back(applicant, parent):
+    child = applicant()
+    await child.ask()
+    status = await child.approved()
+    namespace, name = status["dedicatedNamespace"], status["managedClusterName"]
+    for resource, obj, where in (
+        (MANAGED_CLUSTERS, name, namespace),
+        (ROLES, ROLE, namespace),
+        (ROLE_BINDINGS, ROLE, namespace),
+        (CLUSTER_ROLES, child.request_name, None),
+        (CLUSTER_ROLE_BINDINGS, child.request_name, None),
+    ):
+        before = (await parent.get(resource, obj, where))["metadata"]["uid"]
+        await parent.delete(resource, obj, where)
+
+        async def back(resource=resource, obj=obj, where=where, before=before):
+            return (await parent.get(resource, obj, where))["metadata"]["uid"] != before
+
+        await eventually(back, 10, f"{resource.kind} is back")
+    assert await child.status() == status
+
+
+@pytest.mark.parametrize("resource", [SECRETS, SERVICE_ACCOUNTS], ids=lambda resource: resource.kind)
+async def test_a_deleted_credential_is_renewed(applicant, parent, lab, resource):
+    child = applicant()
+    await child.ask()
+    before = await child.approved()
+    account = await child.only(SERVICE_ACCOUNTS)
+    await parent.delete(resource, account["metadata"]["name"], before["dedicatedNamespace"])
+
+    async def renewed():
+        return (await child.status())["token"] != before["token"]
+
+    await eventually(renewed)
+    async with await acts_as_child(lab, await child.approved()) as acting:
+        await acting.list(SECRETS, before["dedicatedNamespace"])
+    async with await acts_as_child(lab, before) as acting:
+
+        async def refused():
+            try:
+                await acting.list(SECRETS, before["dedicatedNamespace"])
+            except (Unauthorized, Forbidden):
+                return True
+            return False
+
+        await eventually(refused, why="the old token is refused")
+
+
+async def test_a_deleted_namespace_comes_back_under_its_name(applicant, parent):
+    child = applicant()
+    await child.ask()
+    before = await child.approved()
+    await parent.delete(NAMESPACES, before["dedicatedNamespace"])
+
+    async def renewed():
+        status = await child.status()
+        return status["token"] != before["token"] and "errorMessage" not in status
+
+    await eventually(renewed, 60)
+    after = await child.approved()
+    assert after["dedicatedNamespace"] == before["dedicatedNamespace"]
+    await child.only(MANAGED_CLUSTERS)
+    await child.only(SERVICE_ACCOUNTS)
+
+
+async def test_lost_labels_are_restored(applicant, parent):
+    child = applicant()
+    await child.ask()
+    status = await child.approved()
+    namespace = status["dedicatedNamespace"]
+    await patch_namespace(parent, namespace, {CREATED_BY: None, ID_LABEL: None})
+    await eventually(lambda: child.all_of(NAMESPACES), 10, "the namespace is labelled")
+    await parent.patch(
+        MANAGED_CLUSTERS, status["managedClusterName"], {"metadata": {"labels": {ID_LABEL: None}}}, namespace
+    )
+    await eventually(lambda: child.all_of(MANAGED_CLUSTERS), 10, "the ManagedCluster is labelled")
+    assert await child.status() == status
+
+
+async def test_changed_permissions_are_put_right_unless_autoupdate_is_off(applicant, parent):
+    child = applicant()
+    await child.ask()
+    await child.approved()
+    right = (await child.only(CLUSTER_ROLES))["rules"]
+    await parent.patch(CLUSTER_ROLES, child.request_name, {"rules": []})
+
+    async def put_right():
+        return (await parent.get(CLUSTER_ROLES, child.request_name))["rules"] == right
+
+    await eventually(put_right, 10)
+    off = {"metadata": {"annotations": {"clusternet.io/autoupdate": "false"}}, "rules": []}
+    await parent.patch(CLUSTER_ROLES, child.request_name, off)
+    await parent.delete(MANAGED_CLUSTERS, child.spec["clusterName"], (await child.status())["dedicatedNamespace"])
+    await eventually(lambda: child.all_of(MANAGED_CLUSTERS), 10, "the hub has looked at the cluster")
+    assert (await parent.get(CLUSTER_ROLES, child.request_name))["rules"] == []
+
+
+async def test_a_binding_to_another_role_is_replaced(applicant, parent):
+    child = applicant()
+    await child.ask()
+    await child.approved()
+    binding = await child.only(CLUSTER_ROLE_BINDINGS)
+    right = binding["roleRef"]
+    await parent.delete(CLUSTER_ROLE_BINDINGS, child.request_name)
+    labels, annotations = binding["metadata"]["labels"], binding["metadata"]["annotations"]
+    wrong = {
+        "metadata": {"name": child.request_name, "labels": labels, "annotations": annotations},
+        "roleRef": {**right, "name": "view"},
+        "subjects": [],
+    }
+
+    async def put_right():
+        return (await parent.get(CLUSTER_ROLE_BINDINGS, child.request_name))["roleRef"] == right
+
+    await eventually(put_right, 10)
+    await parent.delete(CLUSTER_ROLE_BINDINGS, child.request_name)
+    try:
+        await parent.create(CLUSTER_ROLE_BINDINGS, wrong)
+    finally:
+        await eventually(put_right, 10)
+
+
+async def test_a_request_posted_again_finds_its_objects(applicant, parent):
+    child = applicant()
+    await child.ask()
+    before = await child.approved()
+    await parent.delete(CLUSTER_REGISTRATION_REQUESTS, child.request_name)
+    await gone(parent, CLUSTER_REGISTRATION_REQUESTS, child.request_name)
+    await child.ask()
+    assert await child.approved() == before
+    await child.only(NAMESPACES)
+    await child.only(SERVICE_ACCOUNTS)
+
+
+async def test_nothing_comes_back_once_the_request_is_gone(applicant, parent):
+    child, witness = applicant(), applicant()
+    await child.ask()
+    await child.approved()
+    await parent.delete(CLUSTER_REGISTRATION_REQUESTS, child.request_name)
+    await gone(parent, CLUSTER_REGISTRATION_REQUESTS, child.request_name)
+    await parent.delete(CLUSTER_ROLES, child.request_name)
+    await witness.ask()
+    await witness.approved()
+    assert await child.all_of(CLUSTER_ROLES) == []
+
+
+async def test_a_status_that_was_wiped_is_written_again(applicant, parent):
+    child = applicant()
+    await child.ask()
+    before = await child.approved()
+    request = await child.request()
+    await parent.update(CLUSTER_REGISTRATION_REQUESTS, {**request, "status": {}}, subresource="status")
+    assert await child.approved() == before
+
+
+async def test_an_approved_request_that_goes_wrong_stays_approved(applicant, parent):
+    child = applicant()
+    await child.ask()
+    before = await child.approved()
+    other = f"{child.id[:-1]}{'0' if child.id[-1] != '0' else '1'}"
+    await parent.patch(CLUSTER_REGISTRATION_REQUESTS, child.request_name, {"spec": {"clusterId": other}})
+    await child.obstructed("ClusterIDMismatch")
+    status = await child.status()
+    assert {field: status[field] for field in before} == before
+
+
+async def test_many_requests_at_once(applicant):
+    children = [applicant() for _ in range(50)]
+    await asyncio.gather(*(child.ask() for child in children))
+    statuses = await asyncio.gather(*(child.approved(timeout=120) for child in children))
+    assert len({status["dedicatedNamespace"] for status in statuses}) == len(children)

@@ -1,0 +1,278 @@
+"""The hub as a process, with the permissions that the role gives it, and clusters that ask it for registration."""
+
+import asyncio
+import base64
+import json
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+import yaml
+from clusternet_engine.kube.client import Client, PatchType
+from clusternet_engine.kube.errors import ApiError, NotFound
+from clusternet_engine.kube.resources import (
+    CLUSTER_REGISTRATION_REQUESTS,
+    CLUSTER_ROLE_BINDINGS,
+    CLUSTER_ROLES,
+    EVENTS,
+    MANAGED_CLUSTERS,
+    NAMESPACES,
+    ROLE_BINDINGS,
+    ROLES,
+    SECRETS,
+    SERVICE_ACCOUNTS,
+    Object,
+    Resource,
+)
+from clusternet_lab import Lab
+from jinja2 import Environment
+
+SYSTEM = "clusternet-system"
+ACCOUNT = "clusternet-hub"
+ID_LABEL = "clusters.clusternet.io/cluster-id"
+QUICK_LEASE = (
+    "--leader-elect-lease-duration=2s",
+    "--leader-elect-renew-deadline=1500ms",
+    "--leader-elect-retry-period=200ms",
+)
+_ROLE = Path(__file__).parents[2] / "roles" / "hub"
+_CRDS = Resource(
+    "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False
+)
+_KINDS = {
+    resource.kind: resource
+    for resource in (
+        _CRDS,
+        NAMESPACES,
+        SERVICE_ACCOUNTS,
+        SECRETS,
+        CLUSTER_ROLES,
+        CLUSTER_ROLE_BINDINGS,
+        ROLES,
+        ROLE_BINDINGS,
+    )
+}
+
+T = TypeVar("T")
+
+
+async def eventually(condition: Callable[[], Awaitable[T]], timeout: float = 30.0, why: str = "") -> T:
+    """Return the first true result of an asynchronous condition; an object that isn't there counts as not yet."""
+    deadline = time.monotonic() + timeout
+    result: T | None = None
+    while True:
+        with suppress(NotFound):
+            if result := await condition():
+                return result
+        if time.monotonic() > deadline:
+            pytest.fail(f"{why or condition.__qualname__}: not within {timeout:g} s; last: {result!r}")
+        await asyncio.sleep(0.02)
+
+
+async def install(admin: Client) -> None:
+    """Put onto the parent what the role `hub` puts there: CRDs, namespaces, account, permissions."""
+    variables = {"clusternet_hub_system_namespace": SYSTEM, "clusternet_hub_reserved_namespace": "clusternet-reserved"}
+    objects = Environment(autoescape=False).from_string((_ROLE / "templates" / "objects.yaml.j2").read_text())
+    texts = [*(file.read_text() for file in sorted((_ROLE / "files" / "crds").iterdir())), objects.render(variables)]
+    for body in (document for text in texts for document in yaml.safe_load_all(text) if document):
+        metadata = body["metadata"]
+        await admin.patch(
+            _KINDS[body["kind"]],
+            metadata["name"],
+            body,
+            metadata.get("namespace"),
+            kind=PatchType.APPLY,
+            field_manager="test",
+            force=True,
+        )
+
+    async def served() -> bool:
+        try:
+            await admin.list(CLUSTER_REGISTRATION_REQUESTS)
+            await admin.list(MANAGED_CLUSTERS)
+        except ApiError:
+            return False
+        return True
+
+    await eventually(served)
+
+
+async def account_kubeconfig(admin: Client, lab: Lab) -> str:
+    """Return a kubeconfig of the hub's own account."""
+
+    async def token() -> str:
+        return str(((await admin.get(SECRETS, ACCOUNT, SYSTEM)).get("data") or {}).get("token") or "")
+
+    parent = lab.cluster("parent")
+    config = {
+        "clusters": [{"name": "parent", "cluster": {"server": parent.server, "certificate-authority": str(parent.ca)}}],
+        "users": [{"name": "hub", "user": {"token": base64.b64decode(await eventually(token)).decode()}}],
+        "contexts": [{"name": "hub", "context": {"cluster": "parent", "user": "hub"}}],
+        "current-context": "hub",
+    }
+    return json.dumps(config)
+
+
+class HubProcess:
+    """A `clusternet-hub` process and its log."""
+
+    def __init__(self, kubeconfig: Path, log: Path, *flags: str) -> None:
+        self._log = log
+        with log.open("ab") as output:
+            self.process = subprocess.Popen(
+                [
+                    Path(sys.executable).with_name("clusternet-hub"),
+                    f"--kubeconfig={kubeconfig}",
+                    "--secure-port=0",
+                    *QUICK_LEASE,
+                    *flags,
+                ],
+                stdout=output,
+                stderr=output,
+            )
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def kill(self) -> None:
+        """End it at once, as a crash does."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> float:
+        """End it gracefully and return the seconds that took; its exit code must be 0."""
+        began = time.monotonic()
+        self.process.terminate()
+        assert self.process.wait(timeout=20) == 0, self.log
+        return time.monotonic() - began
+
+    def end(self) -> None:
+        """End it if it still runs."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+
+class Hubs:
+    """Starts hubs; all end with the test.
+
+    Args:
+        kubeconfig: of the hub's account.
+        folder: for logs.
+    """
+
+    def __init__(self, kubeconfig: Path, folder: Path) -> None:
+        self.kubeconfig = kubeconfig
+        self._log = folder / "hub.log"
+        self._started: list[HubProcess] = []
+
+    def start(self, *flags: str) -> HubProcess:
+        """Start a hub with a quick lease and without a port; later flags override earlier ones."""
+        hub = HubProcess(self.kubeconfig, self._log, *flags)
+        self._started.append(hub)
+        return hub
+
+    def end(self) -> None:
+        """End all of them."""
+        for hub in self._started:
+            hub.end()
+
+
+class Applicant:
+    """A cluster without an agent: asks the parent for registration and shows what came of it.
+
+    Args:
+        parent: client of the parent cluster, as its administrator.
+    """
+
+    def __init__(self, parent: Client, **spec: Any) -> None:
+        self.parent = parent
+        self.id = str(uuid.uuid4())
+        self.request_name = f"clusternet-{self.id}"
+        self.spec = {
+            "clusterId": self.id,
+            "clusterName": f"c-{self.id[:8]}",
+            "clusterType": "StandardCluster",
+            "syncMode": "Dual",
+            **spec,
+        }
+
+    async def ask(self, **spec: Any) -> None:
+        """Post the registration request."""
+        body = {
+            "apiVersion": CLUSTER_REGISTRATION_REQUESTS.api_version,
+            "kind": CLUSTER_REGISTRATION_REQUESTS.kind,
+            "metadata": {"name": self.request_name},
+            "spec": self.spec | spec,
+        }
+        await self.parent.create(CLUSTER_REGISTRATION_REQUESTS, body)
+
+    async def request(self) -> Object:
+        return await self.parent.get(CLUSTER_REGISTRATION_REQUESTS, self.request_name)
+
+    async def status(self) -> Object:
+        return (await self.request()).get("status") or {}
+
+    async def approved(self, timeout: float = 30.0) -> Object:
+        """Wait for the approval, without a message of an obstacle, and return the status."""
+
+        async def done() -> Object | None:
+            status = await self.status()
+            return status if status.get("result") == "Approved" and "errorMessage" not in status else None
+
+        status = await eventually(done, timeout, f"{self.request_name} is approved")
+        assert status is not None
+        return status
+
+    async def obstructed(self, reason: str, timeout: float = 30.0) -> str:
+        """Wait until the hub tells of an obstacle, in the status and as an event; return its message."""
+
+        async def told() -> str:
+            message = str((await self.status()).get("errorMessage") or "")
+            return message if message.startswith(f"{reason}: ") else ""
+
+        message = await eventually(told, timeout, f"{self.request_name} tells {reason}")
+
+        async def event() -> bool:
+            return reason in await self.events()
+
+        await eventually(event, timeout, f"an event {reason}")
+        return message
+
+    async def events(self) -> set[str]:
+        """Return the reasons of the events on the request."""
+        found = await self.parent.list(EVENTS, "default", field_selector=f"involvedObject.name={self.request_name}")
+        return {event["reason"] for event in found.items}
+
+    async def all_of(self, resource: Resource) -> list[Object]:
+        """Return everything of a kind that is labelled with this cluster's ID."""
+        return (await self.parent.list(resource, label_selector=f"{ID_LABEL}={self.id}")).items
+
+    async def only(self, resource: Resource) -> Object:
+        """Return the one object of a kind that this cluster may have."""
+        found = await self.all_of(resource)
+        assert len(found) == 1, [obj["metadata"]["name"] for obj in found]
+        return found[0]
+
+    async def managed_cluster(self) -> Object:
+        status = await self.status()
+        return await self.parent.get(MANAGED_CLUSTERS, status["managedClusterName"], status["dedicatedNamespace"])
+
+    async def leave(self) -> None:
+        """Remove everything of this cluster from the parent."""
+        with suppress(NotFound):
+            await self.parent.delete(CLUSTER_REGISTRATION_REQUESTS, self.request_name)
+        for resource in (CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, NAMESPACES):
+            for obj in await self.all_of(resource):
+                with suppress(NotFound):
+                    await self.parent.delete(resource, obj["metadata"]["name"])
