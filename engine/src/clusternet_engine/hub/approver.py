@@ -18,7 +18,7 @@ from clusternet_engine.hub.caches import BY_CLUSTER, BY_NAMESPACE, Caches, clust
 from clusternet_engine.kube.cache import Change
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.controller import Controller
-from clusternet_engine.kube.errors import AlreadyExists, Forbidden, Invalid
+from clusternet_engine.kube.errors import AlreadyExists, Forbidden, Invalid, NotFound
 from clusternet_engine.kube.events import EventRecorder
 from clusternet_engine.kube.informer import Informer
 from clusternet_engine.kube.resources import (
@@ -44,6 +44,9 @@ NAME = "crrapprover"
 
 _TOKEN_DEADLINE = 10.0
 """Seconds after which a token that Kubernetes hasn't issued is worth a message."""
+_ROLE_DEADLINE = 2.0
+_ROLE_PAUSE = 0.005
+"""Seconds an API server may take to know a role that it has stored, and between attempts to bind it."""
 _FIRST_RETRY = 0.5
 _LAST_RETRY = 30.0
 """Seconds between looks at an obstacle that nothing has told us about."""
@@ -151,14 +154,8 @@ class Approver:
         cluster, token, *_ = await _together(
             self._managed_cluster(request, namespace),
             self._token(request, account),
-            self._rbac(CLUSTER_ROLES, self._caches.cluster_roles, rbac.cluster_role(cluster_id)),
-            self._rbac(
-                CLUSTER_ROLE_BINDINGS,
-                self._caches.cluster_role_bindings,
-                rbac.cluster_role_binding(cluster_id, namespace, account_name),
-            ),
-            self._rbac(ROLES, self._caches.roles, rbac.namespace_role(namespace)),
-            self._rbac(ROLE_BINDINGS, self._caches.role_bindings, rbac.namespace_role_binding(namespace, account_name)),
+            self._cluster_permissions(cluster_id, namespace, account_name),
+            self._namespace_permissions(namespace, account_name),
         )
         credential = rules.issued_credential(token, account["metadata"]["uid"])
         if credential is None:
@@ -244,6 +241,27 @@ class Approver:
                 secret = await self._client.patch(SECRETS, name, patch, namespace)
         rules.check_token_secret(secret, name)
         return secret
+
+    async def _cluster_permissions(self, cluster_id: str, namespace: str, account: str) -> None:
+        binding = rbac.cluster_role_binding(cluster_id, namespace, account)
+        await self._rbac(CLUSTER_ROLES, self._caches.cluster_roles, rbac.cluster_role(cluster_id))
+        await self._bind(CLUSTER_ROLE_BINDINGS, self._caches.cluster_role_bindings, binding)
+
+    async def _namespace_permissions(self, namespace: str, account: str) -> None:
+        binding = rbac.namespace_role_binding(namespace, account)
+        await self._rbac(ROLES, self._caches.roles, rbac.namespace_role(namespace))
+        await self._bind(ROLE_BINDINGS, self._caches.role_bindings, binding)
+
+    async def _bind(self, resource: Resource, cache: Informer, wanted: Object) -> None:
+        """As `_rbac`; waits for a role just made, which the API server looks up in a cache that lags behind."""
+        deadline = time.monotonic() + _ROLE_DEADLINE
+        while True:
+            try:
+                return await self._rbac(resource, cache, wanted)
+            except NotFound:
+                if time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(_ROLE_PAUSE)
 
     async def _rbac(self, resource: Resource, cache: Informer, wanted: Object) -> None:
         metadata = wanted["metadata"]

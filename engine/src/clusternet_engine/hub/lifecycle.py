@@ -92,9 +92,9 @@ class Lifecycle:
     async def _watch_over(self, key: str, cluster: Object) -> float | None:
         now = datetime.now(UTC)
         remaining = self._heartbeats.remaining(key, cluster, time.monotonic(), now)
-        init = self._init_condition(cluster, now)
+        base, init = self._initialised(cluster, now)
         cluster = await self._update_status(cluster, lost=remaining <= 0, init=init, now=now)
-        await self._update_taints(cluster, now)
+        await self._update_spec(cluster, base, now)
         waits = [remaining] if remaining > 0 else []
         if init["status"] != names.TRUE:
             waits.append(_INIT_RECHECK)
@@ -116,20 +116,26 @@ class Lifecycle:
         updated = {**status, **flags, "conditions": merge_conditions(before, changed)}
         return await self._client.update(MANAGED_CLUSTERS, {**cluster, "status": updated}, subresource="status")
 
-    async def _update_taints(self, cluster: Object, now: datetime) -> None:
-        metadata = cluster["metadata"]
-        before = cluster["spec"].get("taints") or []
+    async def _update_spec(self, cluster: Object, base: Object | None, now: datetime) -> None:
+        """Write taints, and the name of the Base that initialises the cluster, if they differ."""
+        metadata, spec = cluster["metadata"], cluster["spec"]
+        before = spec.get("taints") or []
+        changes: Object = {}
         wanted = wanted_taints(before, (cluster.get("status") or {}).get("conditions") or [], now)
-        if wanted == before:
-            return
-        keys = ", ".join(f"{taint['key']}={taint.get('value', '')}" for taint in wanted) or "none"
-        log.info("%s: taints are now %s", object_key(cluster), keys)
-        patch = {"metadata": {"resourceVersion": metadata["resourceVersion"]}, "spec": {"taints": wanted}}
-        await self._client.patch(MANAGED_CLUSTERS, metadata["name"], patch, metadata["namespace"])
+        if wanted != before:
+            changes["taints"] = wanted
+            shown = ", ".join(f"{taint['key']}={taint.get('value', '')}" for taint in wanted) or "none"
+            log.info("%s: taints are now %s", object_key(cluster), shown)
+        if base and not spec.get("clusterInitBaseName"):
+            changes["clusterInitBaseName"] = base["metadata"]["name"]
+        if changes:
+            patch = {"metadata": {"resourceVersion": metadata["resourceVersion"]}, "spec": changes}
+            await self._client.patch(MANAGED_CLUSTERS, metadata["name"], patch, metadata["namespace"])
 
-    def _init_condition(self, cluster: Object, now: datetime) -> Object:
+    def _initialised(self, cluster: Object, now: datetime) -> tuple[Object | None, Object]:
+        """Return the Base that initialises a cluster, if there is one, and the condition ClusterInit."""
         if not self._initialization or init_skipped(cluster):
-            return init_disabled(now)
+            return None, init_disabled(now)
         namespace = cluster["metadata"]["namespace"]
         name = init_base_name(cluster, self._caches.bases.by_index(BY_NAMESPACE, namespace))
         base = self._caches.bases.get(name, namespace) if name else None
@@ -138,7 +144,7 @@ class Lifecycle:
             for description in self._caches.descriptions.by_index(BY_NAMESPACE, namespace)
             if base and _made_from(description, base)
         ]
-        return init_condition(name, base, descriptions, now)
+        return base, init_condition(name, base, descriptions, now)
 
 
 def _says(conditions: list[Object], wanted: Object) -> bool:

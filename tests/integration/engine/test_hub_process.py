@@ -1,0 +1,185 @@
+"""The hub as a program: start, health, leadership, sudden and graceful ends."""
+
+import asyncio
+import random
+import ssl
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+from clusternet_engine.kube.resources import LEASES, MANAGED_CLUSTERS, NAMESPACES, SERVICE_ACCOUNTS
+from hub_site import SYSTEM, eventually
+
+
+def ask(port, path):
+    """Status and text of an answer of a health endpoint; 0 while nobody listens."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        with urllib.request.urlopen(f"https://127.0.0.1:{port}{path}", context=context, timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+    except OSError:
+        return 0, ""
+
+
+async def answers(port, path, status=200):
+    async def reached():
+        found, text = await asyncio.to_thread(ask, port, path)
+        return text or "empty" if found == status else ""
+
+    return await eventually(reached, why=f"{path} answers {status}")
+
+
+async def holder(parent):
+    return (await parent.get(LEASES, "clusternet-hub", SYSTEM))["spec"].get("holderIdentity")
+
+
+async def test_health_and_metrics(hubs, lab, applicant):
+    port = lab.cluster("parent").engine_port
+    hubs.start("--bind-address=127.0.0.1", f"--secure-port={port}")
+    for path in ("/livez", "/readyz", "/healthz"):
+        assert await answers(port, path) == "ok"
+    child = applicant()
+    await child.ask()
+    await child.approved()
+    metrics = await answers(port, "/metrics")
+    for wanted in (
+        'clusternet_reconcile_total{controller="crrapprover",result="success"}',
+        'clusternet_queue_depth{controller="clusterlifecycle"} 0.0',
+        "clusternet_clusters_registered",
+        "clusternet_clusters_ready",
+        'clusternet_leader{lease="clusternet-system/clusternet-hub"} 1.0',
+    ):
+        assert wanted in metrics
+
+
+async def test_it_is_not_ready_before_it_has_listed_everything(hubs, lab):
+    port = lab.cluster("parent").engine_port
+    lab.kill("parent", "kube-apiserver")
+    try:
+        hubs.start("--bind-address=127.0.0.1", f"--secure-port={port}")
+        assert "[-]informers failed" in await answers(port, "/readyz", 500)
+        assert await answers(port, "/livez") == "ok"
+    finally:
+        lab.restart("parent", "kube-apiserver")
+    await answers(port, "/readyz")
+
+
+async def test_a_graceful_stop_releases_the_lease(hubs, parent):
+    hub = hubs.start()
+
+    async def leads():
+        return await holder(parent)
+
+    await eventually(leads)
+    assert hub.stop() < 5
+    assert not await holder(parent)
+
+
+async def test_another_replica_takes_over(hubs, parent, applicant):
+    first = hubs.start()
+
+    async def leads():
+        return await holder(parent)
+
+    before = await eventually(leads)
+    hubs.start()
+    first.kill()
+
+    async def other_leads():
+        now = await holder(parent)
+        return now and now != before
+
+    await eventually(other_leads)
+    child = applicant()
+    await child.ask()
+    await child.approved()
+
+
+async def test_a_hub_killed_at_any_moment_leaves_no_duplicates(hubs, applicant):
+    chance = random.Random(3)
+    children = []
+    for _ in range(8):
+        hub = hubs.start("--leader-elect=false")
+        children.append(applicant())
+        await children[-1].ask()
+        await eventually(children[-1].request)
+        await asyncio.sleep(chance.uniform(0.2, 1.2))  # the moment of the kill
+        hub.kill()
+    hubs.start("--leader-elect=false")
+    for child in children:
+        await child.approved()
+        for resource in (NAMESPACES, MANAGED_CLUSTERS, SERVICE_ACCOUNTS):
+            await child.only(resource)
+
+
+async def test_it_goes_on_after_the_api_server_was_down(hubs, lab, applicant):
+    hub = hubs.start()
+    before, after = applicant(), applicant()
+    await before.ask()
+    await before.approved()
+    lab.kill("parent", "kube-apiserver")
+    lab.restart("parent", "kube-apiserver")
+    await after.ask()
+    await after.approved()
+    assert hub.process.poll() is None
+
+
+async def test_a_second_look_writes_nothing(hubs, lab, applicant):
+    """A hub that starts finds an approved cluster as it should be."""
+    first = hubs.start("--leader-elect=false")
+    child = applicant()
+    await child.ask()
+    await child.approved()
+
+    async def settled():
+        return (await child.managed_cluster()).get("status")
+
+    await eventually(settled)
+    first.stop()
+    port = lab.cluster("parent").engine_port
+    hubs.start("--leader-elect=false", "--bind-address=127.0.0.1", f"--secure-port={port}")
+    await answers(port, "/readyz")
+
+    async def reconciled():
+        metrics = await answers(port, "/metrics")
+        return metrics if 'clusternet_reconcile_total{controller="crrapprover"' in metrics else ""
+
+    metrics = await eventually(reconciled)
+    for method in ("POST", "PUT", "PATCH", "DELETE"):
+        assert f'method="{method}"' not in metrics
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "message"),
+    [
+        (["--no-such-flag"], 2, "--no-such-flag"),
+        (["--controllers=nonsense"], 2, "unknown controller 'nonsense'"),
+        (["--feature-gates=Nonsense=true"], 2, "unknown feature gate 'Nonsense'"),
+        (["--kubeconfig=/does/not/exist"], 1, "/does/not/exist"),
+        (["--tls-cert-file=x"], 2, "--tls-private-key-file"),
+        (["--leader-elect-lease-duration=1s"], 2, "--leader-elect-renew-deadline"),
+    ],
+)
+async def test_wrong_flags_are_named(flags, code, message):
+    command = [Path(sys.executable).with_name("clusternet-hub"), *flags]
+    result = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=30)
+    assert result.returncode == code
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+async def test_a_port_that_is_taken_is_told(hubs, lab):
+    port = lab.cluster("parent").engine_port
+    flags = ("--bind-address=127.0.0.1", f"--secure-port={port}", "--leader-elect=false")
+    hubs.start(*flags)
+    await answers(port, "/livez")
+    second = hubs.start(*flags)
+    assert await asyncio.to_thread(second.process.wait, 20) == 1
+    assert str(port) in second.log
