@@ -169,7 +169,7 @@ class QueueMachine(RuleBasedStateMachine):
             assert self.queue.failures(key) == self.failures.get(key, 0)
 
 
-QueueMachine.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+QueueMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 TestQueue = QueueMachine.TestCase
 
 
