@@ -34,7 +34,7 @@ def locked(path: Path, *, timeout: float, busy: str) -> Iterator[None]:
         busy: the message of the error when the holder doesn't let go in time.
 
     Raises:
-        LabError: another process held the lock for ``timeout`` seconds.
+        LabError: another process held the lock for ``timeout`` seconds, or removed ``path`` meanwhile.
     """
     deadline = time.monotonic() + timeout
     handle = os.open(path, os.O_RDONLY)
@@ -47,6 +47,8 @@ def locked(path: Path, *, timeout: float, busy: str) -> Iterator[None]:
                 if time.monotonic() >= deadline:
                     raise LabError(busy) from None
                 time.sleep(0.05)
+        if not path.exists() or not os.path.samestat(os.fstat(handle), path.stat()):
+            raise LabError(f"{path} was removed meanwhile")
         yield
     finally:
         os.close(handle)

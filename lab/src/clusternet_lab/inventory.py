@@ -20,7 +20,6 @@ def inventory(lab: Lab) -> dict[str, Any]:
         }
 
     children = [name for name in lab.clusters if name != "parent"]
-    parent = lab.cluster("parent")
     return {
         "all": {
             "vars": {
@@ -42,8 +41,6 @@ def inventory(lab: Lab) -> dict[str, Any]:
                         for number, name in enumerate(children)
                     },
                     "vars": {
-                        "clusternet_agent_parent_url": parent.server,
-                        "clusternet_agent_parent_ca": parent.ca.read_text(),
                         "clusternet_agent_status_update_frequency": "5s",
                     },
                 },

@@ -21,8 +21,8 @@ from clusternet_lab.progress import Progress, Silent
 
 DEFAULT_NAME = "default"
 DEFAULT_CHILDREN = 2
-START_TIMEOUT = 120.0  # seconds until a cluster must be ready
-_LOCK_TIMEOUT = 150.0
+START_TIMEOUT = 180.0  # seconds until a cluster must be ready; five are usual, a busy machine takes its time
+_LOCK_TIMEOUT = START_TIMEOUT + 30
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
 _STATE = "lab.json"
 
@@ -110,14 +110,16 @@ class Lab:
             raise LabError(f"{name!r} is no name for a lab: at most 40 small letters, digits and inner hyphens")
         progress = progress or Silent()
         folder = (home or labs_home()) / name
-        state = _State.read(folder)
-        fresh = state is None
-        state = state or _State(DEFAULT_CHILDREN if children is None else children, nodes or 0, audit)
-        state.grow(name, children, nodes, audit)
-        programs.ensure(nodes=state.nodes > 0, progress=progress)
+        known = _State.read(folder)
+        programs.ensure(nodes=bool(nodes or (known and known.nodes)), progress=progress)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fresh = False
         try:
             with cls._locked(name, folder):
+                state = _State.read(folder)
+                fresh = state is None
+                state = state or _State(DEFAULT_CHILDREN if children is None else children, nodes or 0, audit)
+                state.grow(name, children, nodes, audit)
                 new = [cluster for cluster in state.cluster_names() if cluster not in state.ports]
                 claimed = iter(ports.reserve(folder, len(new) * len(PORTS)))
                 state.ports |= {cluster: {port: next(claimed) for port in PORTS} for cluster in new}
@@ -128,8 +130,8 @@ class Lab:
         except LabError:
             raise
         except BaseException:
-            if fresh:
-                cls(name, folder, state).down()
+            if fresh and (made := _State.read(folder)):
+                cls(name, folder, made).down()
             raise
 
     @classmethod

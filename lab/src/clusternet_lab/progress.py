@@ -60,7 +60,7 @@ class Bars:
     def __init__(self) -> None:
         self._bar = Bar(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-            TextColumn("[dim]{task.fields[item]}", markup=True), console=Console(stderr=True), transient=True,
+            TextColumn("{task.fields[item]}", style="dim", markup=False), console=Console(stderr=True), transient=True,
         )  # fmt: skip
         self._tasks: dict[str, TaskID] = {}
 

@@ -67,6 +67,8 @@ def build(go: Path, module: Path, package: str, target: Path, linker_flags: str,
     environment = {**os.environ, "GOFLAGS": "-mod=readonly -buildvcs=false", "GOWORK": "off"}
     failure = f"the Go modules of {target.name} can't be downloaded"
     packages = _run([str(go), "list", "-deps", package], failure, module, environment, on_download).split()
+    if downloads:
+        progress.count("modules downloaded", len(downloads), len(downloads), "all")
     compiled: list[str] = []
 
     def on_compile(line: str) -> None:

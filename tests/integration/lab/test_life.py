@@ -188,3 +188,14 @@ def test_the_command_line_from_up_to_down(home: Path) -> None:
     run("status", "--name", "told")
     run("down", "--name", "told")
     assert not (home / "told").exists()
+
+
+def test_two_ups_at_once_make_one_lab(home: Path) -> None:
+    arguments = ("up", "--name", "twice", "--children", "1")
+    with cli(home, *arguments) as first, cli(home, *arguments) as second:
+        outputs = [command.communicate(timeout=200) for command in (first, second)]
+    assert (first.returncode, second.returncode) == (0, 0), outputs
+    assert outputs[0][0] == outputs[1][0]
+    lab = Lab.open("twice", home=home)
+    assert len(processes(lab.folder)) == len(pids(lab))
+    lab.down()
