@@ -252,6 +252,19 @@ class AgentSite:
 
         await self.eventually(beaten, timeout)
 
+    async def is_registered_anew(self, uid: str) -> None:
+        """Wait for a ManagedCluster other than the one with this UID, with a status, and for the agent to say so."""
+
+        async def anew() -> bool:
+            try:
+                cluster = await self.managed_cluster()
+            except AssertionError:
+                return False
+            return cluster["metadata"]["uid"] != uid and bool(cluster.get("status", {}).get("lastObservedTime"))
+
+        await self.eventually(anew, 60)
+        await self.reaches("Registered", 60)
+
     async def clean_up(self) -> None:
         """End the agents and remove what they have left on both clusters."""
         for agent in self._agents:

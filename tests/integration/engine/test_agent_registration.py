@@ -87,14 +87,12 @@ async def test_the_whole_status_is_reported(site, lab, query):
     assert query(status, "conditions[?type=='Ready'] | [0].[status, reason]") == ["True", "ManagedClusterReady"]
 
 
-async def test_ready_comes_at_once(site, record_property):
+async def test_ready_does_not_wait_for_a_heartbeat_period(site, record_property):
     await site.prepare()
     began = time.monotonic()
-    site.start()
-    await site.is_ready(timeout=10)
-    seconds = time.monotonic() - began
-    record_property("start_to_ready_seconds", seconds)
-    assert seconds < 5
+    site.start("--cluster-status-update-frequency=1h")
+    await site.is_ready()
+    record_property("start_to_ready_seconds", time.monotonic() - began)
 
 
 async def test_a_name_is_made_once(site):

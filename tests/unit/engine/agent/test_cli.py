@@ -1,0 +1,58 @@
+import re
+
+import pytest
+from clusternet_engine.agent import cli
+
+
+def parse(*flags):
+    parser = cli.make_agent_parser()
+    return cli.check(parser, parser.parse_args(flags))
+
+
+def test_the_defaults_are_those_of_clusternet():
+    settings = parse()
+    assert settings.system_namespace == "clusternet-system"
+    assert (settings.cluster_name, settings.cluster_name_prefix) == ("", "clusternet-cluster")
+    assert (settings.cluster_type, settings.sync_mode) == ("StandardCluster", "Pull")
+    assert (settings.collect_frequency, settings.update_frequency) == (20, 180)
+    assert (settings.aggregate_prefixes, settings.aggregate_threshold) == (("node.clusternet.io/",), 0.8)
+    assert (settings.qps, settings.burst) == (50, 100)
+    assert not (settings.app_pusher or settings.insecure_skip_tls_verify or settings.use_metrics_server)
+
+
+def test_push_with_its_gate_is_accepted():
+    assert parse("--cluster-sync-mode=Push", "--feature-gates=AppPusher=true").sync_mode == "Push"
+
+
+def test_prefixes_may_be_repeated():
+    settings = parse("--labels-aggregate-prefix=a/", "--labels-aggregate-prefix=b/")
+    assert settings.aggregate_prefixes == ("a/", "b/")
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--cluster-reg-name=" + "a" * 31], "--cluster-reg-name: .* at most 30"),
+        (["--cluster-reg-name-prefix=" + "a" * 25], "--cluster-reg-name-prefix: .*"),
+        (["--cluster-sync-mode=Push"], "--cluster-sync-mode: Push needs --feature-gates=AppPusher=true"),
+        (["--cluster-sync-mode=Both"], "--cluster-sync-mode: invalid choice"),
+        (["--cluster-reg-type=Moon"], "--cluster-reg-type: invalid choice"),
+        (["--cluster-labels=x"], "--cluster-labels: 'x' is not of the form key=value"),
+        (["--cluster-status-update-frequency=3"], "--cluster-status-update-frequency"),
+        (["--cluster-status-collect-frequency=0s"], "--cluster-status-collect-frequency"),
+        (["--feature-gates=Nonsense=true"], "unknown feature gate"),
+        (["--leader-elect=false"], "--leader-elect: must be true"),
+        (["--no-such-flag=1"], "unrecognized arguments: --no-such-flag=1"),
+    ],
+)
+def test_wrong_flags_are_named_before_anything_runs(flags, message, capsys):
+    with pytest.raises(SystemExit) as end:
+        cli.main(flags)
+    assert end.value.code == 2
+    assert re.search(message, capsys.readouterr().err)
+
+
+def test_a_malformed_token_is_not_shown(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["--cluster-reg-token=hunter2"])
+    assert "hunter2" not in capsys.readouterr().err
