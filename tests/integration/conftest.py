@@ -1,15 +1,16 @@
 """The lab that integration tests run against.
 
-``CLUSTERNET_TEST_LAB=<name>`` takes an existing lab (made by ``python -m clusternet_lab up --name <name>``) and leaves it
-running: quick while developing. Otherwise one lab is made for the whole run and removed at its end.
+``CLUSTERNET_TEST_LAB=<name>`` takes an existing lab (made by ``python -m clusternet_lab up --name <name>``) and leaves
+it running: quick while developing. Otherwise one lab is made for the whole run and removed at its end.
 """
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from clusternet_lab import Lab
+from clusternet_lab import Lab, LabError
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +25,8 @@ def lab() -> Iterator[Lab]:
     try:
         yield Lab.up(name, children=2, audit=True)
     finally:
-        Lab.open(name).down()
+        with suppress(LabError):
+            Lab.open(name).down()
 
 
 @pytest.fixture(scope="session")
