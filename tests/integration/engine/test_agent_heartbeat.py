@@ -148,12 +148,11 @@ async def test_a_rotated_credential_of_the_deployer_reaches_the_parent_after_a_r
     await site.eventually(handed_over)
 
 
-async def test_stopping_is_quick_and_gives_the_lease_back(site, record_property):
+async def test_stopping_is_quick_and_gives_the_lease_back(site):
     await site.prepare()
     agent = site.start()
     await site.reaches("Registered")
     memory = psutil.Process(agent.pid).memory_info().rss / 2**20
-    record_property("rss_mib", memory)
     assert agent.stop() < 5
     lease = await site.child.get(LEASES, "clusternet-agent", site.namespace)
     assert not lease["spec"].get("holderIdentity")

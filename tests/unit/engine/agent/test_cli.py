@@ -17,7 +17,7 @@ def test_the_defaults_are_those_of_clusternet():
     assert (settings.collect_frequency, settings.update_frequency) == (20, 180)
     assert (settings.aggregate_prefixes, settings.aggregate_threshold) == (("node.clusternet.io/",), 0.8)
     assert (settings.qps, settings.burst) == (50, 100)
-    assert not (settings.app_pusher or settings.insecure_skip_tls_verify or settings.use_metrics_server)
+    assert [settings.app_pusher, settings.insecure_skip_tls_verify, settings.use_metrics_server] == [False] * 3
 
 
 def test_push_with_its_gate_is_accepted():
