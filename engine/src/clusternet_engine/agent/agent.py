@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from typing import Any
 
@@ -42,7 +43,7 @@ def static_status(settings: Settings, child_url: str, version: str) -> dict[str,
         "useSocket": False,
         "kubeQPS": settings.qps,
         "kubeBurst": settings.burst,
-        "heartbeatFrequencySeconds": int(settings.update_frequency),
+        "heartbeatFrequencySeconds": math.ceil(settings.update_frequency),
         "predictorEnabled": predictor,
         "predictorAddress": settings.predictor_address if predictor else "",
         "predictorDirectAccess": predictor and settings.predictor_direct_access,
