@@ -1,15 +1,18 @@
 """What a program costs: wall time, CPU time and peak memory of its whole process tree."""
 
+import json
 import os
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-TIMEOUT = 600.0
+TIMEOUT = 600
 """Seconds one program may run."""
+LAUNCH = [sys.executable, "-I", "-S", Path(__file__).with_name("launch.py")]
 
 
 @dataclass(frozen=True)
@@ -27,19 +30,22 @@ def run(command: Sequence[str | Path], env: Mapping[str, str] | None = None, std
     Raises:
         RuntimeError: it failed or took longer than `TIMEOUT`; the message ends with its last output.
     """
-    with tempfile.TemporaryFile() as errors, open(stdout or os.devnull, "wb") as output:
-        start = time.monotonic()
-        process = subprocess.Popen(
-            ["timeout", str(TIMEOUT), *command], env={**os.environ, **(env or {})}, stdout=output, stderr=errors
-        )
-        _, status, usage = os.wait4(process.pid, 0)
-        wall = time.monotonic() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            errors.seek(0)
-            tail = errors.read()[-2000:].decode(errors="replace")
-            raise RuntimeError(f"{command[0]} ended with {process.returncode} after {wall:.1f} s: {tail}")
-    return Usage(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+    with tempfile.TemporaryDirectory() as folder:
+        report, output = Path(folder, "report.json"), stdout or Path(folder, "output")
+        with output.open("wb") as opened, Path(folder, "errors").open("wb") as errors:
+            start = time.monotonic()
+            code = subprocess.call(
+                [*LAUNCH, report, "timeout", str(TIMEOUT), *command],
+                env={**os.environ, **(env or {})},
+                stdout=opened,
+                stderr=errors,
+            )
+            wall = time.monotonic() - start
+        if code:
+            said = output.read_text(errors="replace") + Path(folder, "errors").read_text(errors="replace")
+            raise RuntimeError(f"{command[0]} ended with {code} after {wall:.1f} s: {said[-2000:]}")
+        used = json.loads(report.read_text())
+    return Usage(wall, used["cpu"], used["peak"])
 
 
 def cheapest(rounds: Sequence[Usage]) -> Usage:

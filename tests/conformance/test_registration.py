@@ -5,7 +5,7 @@ purpose, the test says so.
 """
 
 import pytest
-from deployment import CLUSTERS, SYSTEM
+from deployment import CLUSTERS, HEARTBEAT, SYSTEM
 
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 CREATED_BY = "clusternet.io/created-by"
@@ -108,7 +108,7 @@ def test_managed_cluster_status(deployment, child, cluster):
         "capacity": {"cpu": "0", "memory": "0"},
         "kubeQPS": 50,
         "kubeBurst": 100,
-        "heartbeatFrequencySeconds": 1,
+        "heartbeatFrequencySeconds": HEARTBEAT,
         "predictorDirectAccess": False,
     }
     assert {key: status.get(key) for key in expected} == expected

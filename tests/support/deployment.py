@@ -18,7 +18,7 @@ from clusternet_lab import Lab, hosts
 from clusternet_lab.inventory import inventory
 
 ROOT = Path(__file__).parents[2]
-HEARTBEAT = 1.0
+HEARTBEAT = 3.0
 """Seconds between the heartbeats of agents in tests."""
 RUN_TIMEOUT = 240.0
 CLUSTERS = "/apis/clusters.clusternet.io/v1beta1"
@@ -41,6 +41,7 @@ class Deployment:
     transcripts: list[Path] = field(default_factory=list)
     command_lines: set[bytes] = field(default_factory=set)
     deployed: bool = False
+    broken: bool = False
 
     def __post_init__(self) -> None:
         self.inventory = self.folder / "inventory.yml"
@@ -48,6 +49,7 @@ class Deployment:
         children = content["all"]["children"]["clusternet_children"]
         children["vars"]["clusternet_agent_status_update_frequency"] = f"{HEARTBEAT:g}s"
         self.inventory.write_text(yaml.safe_dump(content))
+        (self.folder / "ansible.cfg").touch()  # nothing of the user's own settings
         self.parent = Api.from_kubeconfig(self.lab.cluster("parent").kubeconfig)
         self.children = {
             name: Api.from_kubeconfig(cluster.kubeconfig)
@@ -65,7 +67,7 @@ class Deployment:
                 env={
                     **os.environ,
                     "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".build" / "collections"),
-                    "ANSIBLE_CONFIG": os.devnull,
+                    "ANSIBLE_CONFIG": str(self.folder / "ansible.cfg"),
                     "ANSIBLE_NOCOLOR": "1",
                 },
                 stdout=output,
@@ -95,10 +97,12 @@ class Deployment:
         return self.run("ansible-playbook", "--diff", "-i", self.inventory, name, *options)
 
     def ensure(self) -> None:
-        """Deploy, unless it is deployed."""
+        """Deploy, unless it is deployed. A deployment that failed isn't tried again for every test."""
+        assert not self.broken, "the deployment failed before"
         if not self.deployed:
+            self.broken = True
             self.playbook("clusternet.core.deploy")
-            self.deployed = True
+            self.broken, self.deployed = False, True
 
     def teardown(self) -> None:
         """Remove all that was deployed."""

@@ -5,7 +5,6 @@ Each round both children register anew, with new identities. ``CLUSTERNET_TEST_S
 
 import os
 import random
-import subprocess
 import time
 from calendar import timegm
 from collections import Counter
@@ -13,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pytest
-from clusternet_lab import hosts
-from deployment import CLUSTERS, HEARTBEAT, SYSTEM, Deployment, ready
+from deployment import CLUSTERS, HEARTBEAT, Deployment, ready
+from programs import Programs
 
 ROUNDS = 20
 WINDOW = 2.5  # seconds after its start in which a registration is disturbed
@@ -47,49 +46,14 @@ def plan(generator: random.Random) -> list[Kill]:
     return sorted((Kill(generator.uniform(0, WINDOW), victim) for victim in victims), key=lambda kill: kill.at)
 
 
-class Programs:
-    """Hub and agents with the command lines, accounts and folders of the deployment, started and killed by the test."""
-
-    def __init__(self, deployment: Deployment) -> None:
-        self._log = (deployment.folder / "kills.log").open("ab")
-        self._commands = {}
-        self.running: dict[str, subprocess.Popen[bytes]] = {}
-        for name in ("parent", *CHILDREN):
-            process = deployment.process(name)
-            self._commands[name] = [*process.cmdline(), *QUICK_ELECTION], process.cwd()
-        hosts.end(deployment.lab.folder)
-
-    def start(self, name: str) -> None:
-        command, folder = self._commands[name]
-        self.running[name] = subprocess.Popen(
-            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log
-        )
-
-    def kill(self, name: str) -> None:
-        process = self.running.pop(name)
-        process.kill()
-        process.wait(10)
-
-    def end(self) -> None:
-        for name in list(self.running):
-            self.kill(name)
-        self._log.close()
-
-
 @pytest.fixture
 def programs(deployment):
-    deployment.deployed = False  # the supervised processes are taken away
-    programs = Programs(deployment)
+    programs = Programs(deployment, QUICK_ELECTION)
     yield programs
     programs.end()
     deployment.lab.wait_ready()
-
-
-def forget(deployment: Deployment, child: str) -> None:
-    """Take a child's identity and credential away, so that its agent registers a new cluster."""
-    api = deployment.children[child]
-    api("DELETE", f"/apis/coordination.k8s.io/v1/namespaces/{SYSTEM}/leases/clusternet-agent")
-    api("DELETE", f"/api/v1/namespaces/{SYSTEM}/secrets/parent-cluster")
+    for child in CHILDREN:
+        programs.forget(child)
 
 
 def disturb(deployment: Deployment, programs: Programs, kills: list[Kill]) -> None:
@@ -133,7 +97,7 @@ def test_kills_at_random_moments_of_registration(deployment, programs, wait_for)
         kills = plan(generator)
         print(f"round {number}: {', '.join(f'{kill.victim} at {kill.at:.2f} s' for kill in kills)}", flush=True)
         for child in CHILDREN:
-            forget(deployment, child)
+            programs.forget(child)
             programs.start(child)
         disturb(deployment, programs, kills)
         quiet = time.time()
@@ -168,4 +132,9 @@ def remove(deployment: Deployment, identity: str) -> None:
     ):
         deployment.parent("DELETE", f"{path}/clusternet-{identity}")
     for namespace in deployment.parent.items("/api/v1/namespaces", labelSelector=f"{ID}={identity}"):
-        deployment.parent("DELETE", f"/api/v1/namespaces/{namespace['metadata']['name']}")
+        path = f"/api/v1/namespaces/{namespace['metadata']['name']}"
+        kept = {"metadata": {"finalizers": None}}
+        deployment.parent(
+            "PATCH", f"{path}/secrets/child-cluster-deployer", kept, content_type="application/merge-patch+json"
+        )
+        deployment.parent("DELETE", path)

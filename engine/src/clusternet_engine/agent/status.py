@@ -53,7 +53,8 @@ class Observation:
 class Collector:
     """Collects every `collect_frequency` seconds and keeps the newest observation.
 
-    A part that cannot be read keeps what it was before; a child that answers nothing is observed as not ready.
+    It collects at least as often as heartbeats are posted: the hub judges silence by the time of the observation, not of
+    the post (spec/02 §9). A part that cannot be read keeps what it was before; a child that answers nothing is observed as not ready.
 
     Args:
         child: client of the child cluster.
@@ -79,7 +80,7 @@ class Collector:
             async with self._collected:
                 self._latest = observation
                 self._collected.notify_all()
-            await asyncio.sleep(self._settings.collect_frequency)
+            await asyncio.sleep(min(self._settings.collect_frequency, self._settings.update_frequency))
 
     async def latest(self) -> Observation:
         """Return the newest observation; waits for the first."""

@@ -1,0 +1,161 @@
+"""`make bench`: what registering, tasks and listing cost, beside the figures to beat.
+
+A lab of its own is made and removed. Times depend on the machine, so the verdicts on tasks and inventories compare CPU
+time measured in the same run.
+"""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent / "support"))
+os.environ["ANSIBLE_COLLECTIONS_PATH"] = str(HERE.parents[1] / ".build" / "collections")
+
+import fleet  # noqa: E402
+import inventory  # noqa: E402
+import registration  # noqa: E402
+import tasks  # noqa: E402
+from audit import RequestCounter  # noqa: E402
+from clusternet_lab import Lab  # noqa: E402
+from deployment import Deployment  # noqa: E402
+from inventory import Listing  # noqa: E402
+from registration import Registration  # noqa: E402
+from rich.console import Console  # noqa: E402
+from rich.table import Table  # noqa: E402
+from tasks import Task  # noqa: E402
+
+SIZES = (100, 1_000, 10_000)
+ROUNDS = 3
+PAGE = 500
+LAB = f"bench-{os.getpid()}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table; `met` is None where there is no figure to beat."""
+
+    figure: str
+    measured: str
+    beside: str = ""
+    target: str = ""
+    met: bool | None = None
+
+
+def registration_rows(found: Registration) -> Iterator[Row]:
+    """Put the figures of registering beside design's."""
+    yield Row(
+        "registration request → Approved (median)",
+        f"{found.approval * 1000:.0f} ms",
+        f"{found.approval / found.create:.1f} × a plain create ({found.create * 1000:.1f} ms)",
+        "≤ 50 ms",
+        found.approval <= 0.05,
+    )
+    yield Row(
+        "agent start → ManagedCluster Ready (median)",
+        f"{found.ready * 1000:.0f} ms",
+        f"{found.import_ * 1000:.0f} ms of it are `clusternet-agent --version`",
+        "≤ 300 ms",
+        found.ready <= 0.3,
+    )
+    yield Row(
+        f"{registration.MANY} registrations at once → all Approved",
+        f"{found.many:.1f} s",
+        f"{registration.MANY / found.many:.0f} a second; hub then has {found.hub_many:.0f} MiB",
+    )
+    yield Row(
+        "hub RSS, idle", f"{found.hub_idle:.0f} MiB", "", "≤ 120 MB", _megabytes(found.hub_idle) <= 120
+    )
+    yield Row("agent RSS, idle", f"{found.agent_idle:.0f} MiB", "", "≤ 60 MB", _megabytes(found.agent_idle) <= 60)
+
+
+def _megabytes(mebibytes: float) -> float:
+    return mebibytes * 2**20 / 1e6
+
+
+def task_rows(found: dict[str, Task]) -> Iterator[Row]:
+    """Put the CPU time of our tasks beside that of kubernetes.core's."""
+    for ours, theirs, what, limit in (("info", "k8s_info", "info", 0.08), ("apply", "k8s", "unchanged apply", 0.09)):
+        mine, other = found[ours], found[theirs]
+        yield Row(
+            f"{what} task, CPU above ping",
+            f"+{mine.above_ping * 1000:.0f} ms, {mine.requests:g} request",
+            f"{theirs} +{other.above_ping * 1000:.0f} ms, {other.requests:g} requests,"
+            f" {other.above_ping / mine.above_ping:.1f} times as much",
+            f"≤ +{limit * 1000:.0f} ms, 1 request",
+            mine.above_ping <= limit and mine.requests == 1,
+        )
+
+
+def listing_rows(found: Listing) -> Iterator[Row]:
+    """Put the listing of a fleet beside its floor."""
+    pages = -(-found.size // PAGE)
+    yield Row(
+        f"ansible-inventory --list, {found.size:,} clusters, CPU",
+        f"{found.ours.cpu:.2f} s, {found.requests} requests, {found.ours.peak:.0f} MiB",
+        f"{found.ratio:.2f} × floor (fetch {found.fetch.cpu:.2f} s, {found.fetch.peak:.0f} MiB"
+        f" + bare plugin {found.bare.cpu:.2f} s, {found.bare.peak:.0f} MiB)",
+        f"≤ 1.3 × floor, {pages} requests",
+        found.ratio <= 1.3 and found.requests == pages,
+    )
+    yield Row(
+        f"the same from the cache, {found.size:,} clusters",
+        f"{found.cached.cpu:.2f} s, {found.cached_requests} requests, {found.cached.peak:.0f} MiB",
+        "",
+        "0 requests",
+        found.cached_requests == 0,
+    )
+
+
+def measure(lab: Lab, folder: Path, console: Console) -> Iterator[Row]:
+    """Measure everything; the hub stands still while fleets are listed."""
+    parent = lab.cluster("parent")
+    deployment = Deployment(lab, folder)
+    console.log("deploying")
+    deployment.ensure()
+    console.log("registering")
+    yield from registration_rows(registration.registration(deployment))
+    counter = RequestCounter(parent.audit_log, deployment.parent.get)
+    for size in SIZES:
+        namespace = f"bench-{size}"
+        console.log(f"making {size:,} ManagedClusters")
+        fleet.create(parent.kubeconfig, namespace, size)
+        if size == SIZES[0]:
+            console.log("running tasks")
+            name = fleet.managed_cluster(namespace, 0)["metadata"]["name"]
+            yield from task_rows(tasks.costs(parent.kubeconfig, namespace, name, folder, counter, ROUNDS))
+        console.log(f"listing {size:,} ManagedClusters")
+        yield from listing_rows(inventory.listing(parent, namespace, size, folder, counter, ROUNDS))
+
+
+def table(rows: list[Row]) -> Table:
+    """Lay the rows out."""
+    shown = Table(title="clusternet.core beside the figures to beat")
+    for column in ("figure", "measured", "beside it, in the same run", "to beat", ""):
+        shown.add_column(column)
+    verdicts = {True: "[green]pass[/]", False: "[red]miss[/]", None: ""}
+    for row in rows:
+        shown.add_row(row.figure, row.measured, row.beside, row.target, verdicts[row.met])
+    return shown
+
+
+def main() -> None:
+    """Make a lab, measure, print the table, remove the lab."""
+    progress, out = Console(stderr=True), Console(width=None if sys.stdout.isatty() else 190)
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            lab = Lab.up(LAB, children=2, audit=True)
+            for row in measure(lab, Path(folder), progress):
+                rows.append(row)
+                progress.log(f"{row.figure}: {row.measured}")
+        finally:
+            Lab.open(LAB).down()
+            out.print(table(rows))
+
+
+if __name__ == "__main__":
+    main()
