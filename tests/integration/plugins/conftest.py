@@ -1,0 +1,203 @@
+"""Runs module tasks by real ansible-playbook processes against the lab's parent cluster."""
+
+import json
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+from ansible_collections.clusternet.core.plugins.module_utils.auth import connection_settings
+from ansible_collections.clusternet.core.plugins.module_utils.client import Client
+
+ROOT = Path(__file__).parents[3]
+CLUSTERS = "/apis/clusters.clusternet.io/v1beta1"
+
+
+class Run(NamedTuple):
+    """How a playbook went: its exit code, what it printed, and what each task returned."""
+
+    code: int
+    output: str
+    results: list[dict[str, Any]]
+
+
+@pytest.fixture(scope="session")
+def parent(parent_kubeconfig: Path) -> Client:
+    """A client of the parent cluster, for arranging and looking."""
+    return Client(connection_settings({"kubeconfig": str(parent_kubeconfig)}))
+
+
+@pytest.fixture(scope="session")
+def play(parent_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Run]:
+    """``play(task, …, arguments=["--check"])`` runs tasks on localhost with the action group's connection defaults."""
+
+    def run(*tasks: dict[str, Any], arguments: list[str] | None = None, kubeconfig: str | None = None) -> Run:
+        folder = tmp_path_factory.mktemp("play")
+        answers = folder / "results.json"
+        names = [f"result_{number}" for number in range(len(tasks))]
+        playbook = [
+            {
+                "hosts": "localhost",
+                "gather_facts": False,
+                "module_defaults": {
+                    "group/clusternet.core.clusternet": {"kubeconfig": kubeconfig or str(parent_kubeconfig)}
+                },
+                "tasks": [
+                    *(
+                        {**task, "register": name, "ignore_errors": True}
+                        for task, name in zip(tasks, names, strict=True)
+                    ),
+                    {
+                        "ansible.builtin.copy": {
+                            "content": "{{ [" + ", ".join(names) + "] | to_json }}",
+                            "dest": str(answers),
+                            "mode": "0600",
+                        },
+                        "check_mode": False,
+                        "diff": False,
+                        "no_log": True,
+                    },
+                ],
+            }
+        ]
+        path = folder / "play.yml"
+        path.write_text(yaml.safe_dump(playbook, sort_keys=False))
+        environ = {key: value for key, value in os.environ.items() if not key.startswith(("K8S_AUTH_", "KUBE"))}
+        process = subprocess.run(
+            [str(Path(sys.executable).parent / "ansible-playbook"), str(path), *(arguments or [])],
+            env={
+                **environ,
+                "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".build" / "collections"),
+                "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
+                "ANSIBLE_LOCALHOST_WARNING": "0",
+                "ANSIBLE_INVENTORY_UNPARSED_WARNING": "0",
+                "NO_COLOR": "1",
+            },
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=240,
+        )
+        output = process.stdout + process.stderr
+        assert answers.exists(), output
+        return Run(process.returncode, output, json.loads(answers.read_text()))
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def crds(play: Callable[..., Run]) -> None:
+    """Clusternet's kinds are served by the parent."""
+    files = [str(path) for path in sorted((ROOT / "roles" / "hub" / "files" / "crds").glob("*.yaml"))]
+    result = play({"clusternet.core.objects": {"src": files}}).results[0]
+    assert not result["failed"], result
+
+
+class Fleet:
+    """Makes registered clusters as a parent has them, without any hub or agent."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self.namespaces: list[str] = []
+        self.requests: list[str] = []
+
+    def add(self, name: str, ready: str | None = "True", labels: dict[str, str] | None = None) -> dict[str, Any]:
+        """A cluster with a namespace, a request and credentials of its own; returns its ManagedCluster."""
+        cluster_id = str(uuid.uuid4())
+        namespace = f"clusternet-{cluster_id[:5]}"
+        own = {
+            "clusternet.io/created-by": "clusternet-agent",
+            "clusters.clusternet.io/cluster-id": cluster_id,
+            "clusters.clusternet.io/cluster-name": name,
+        }
+        create = self._client.request
+        create("POST", "/api/v1/namespaces", None, {"metadata": {"name": namespace, "labels": own}})
+        self.namespaces.append(namespace)
+        self.requests.append(f"clusternet-{cluster_id}")
+        create(
+            "POST",
+            f"{CLUSTERS}/clusterregistrationrequests",
+            None,
+            {
+                "apiVersion": "clusters.clusternet.io/v1beta1",
+                "kind": "ClusterRegistrationRequest",
+                "metadata": {"name": f"clusternet-{cluster_id}", "labels": own},
+                "spec": {"clusterId": cluster_id, "clusterName": name, "syncMode": "Pull"},
+            },
+        )
+        rbac = "/apis/rbac.authorization.k8s.io/v1"
+        meta = {"name": f"clusternet-{cluster_id}"}
+        create("POST", f"{rbac}/clusterroles", None, {"metadata": meta, "rules": []})
+        role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": meta["name"]}
+        create("POST", f"{rbac}/clusterrolebindings", None, {"metadata": meta, "roleRef": role})
+        create(
+            "POST",
+            f"/api/v1/namespaces/{namespace}/secrets",
+            None,
+            {
+                "metadata": {"name": "child-cluster-deployer", "finalizers": ["apps.clusternet.io/finalizer"]},
+                "stringData": {"token": "planted-deployer-token"},
+            },
+        )
+        create(
+            "POST",
+            f"/api/v1/namespaces/{namespace}/serviceaccounts",
+            None,
+            {"metadata": {"name": "clusternet-abcde", "labels": own}},
+        )
+        cluster = create(
+            "POST",
+            f"{CLUSTERS}/namespaces/{namespace}/managedclusters",
+            None,
+            {
+                "apiVersion": "clusters.clusternet.io/v1beta1",
+                "kind": "ManagedCluster",
+                "metadata": {"name": name, "labels": {**own, **(labels or {})}},
+                "spec": {"clusterId": cluster_id, "syncMode": "Pull"},
+            },
+        )
+        return self.report(cluster, ready) if ready else cluster
+
+    def report(self, cluster: dict[str, Any], ready: str) -> dict[str, Any]:
+        """What an agent's heartbeat writes."""
+        metadata = cluster["metadata"]
+        condition = {
+            "type": "Ready",
+            "status": ready,
+            "reason": "ManagedClusterReady" if ready == "True" else "ManagedClusterNotReady",
+            "message": f"reported {ready}",
+            "lastTransitionTime": "2026-11-23T10:00:00Z",
+        }
+        status = {"lastObservedTime": "2026-11-23T10:00:00Z", "k8sVersion": "v1.34.4", "conditions": [condition]}
+        path = f"{CLUSTERS}/namespaces/{metadata['namespace']}/managedclusters/{metadata['name']}/status"
+        return self._client.request("PATCH", path, None, {"status": status}, "application/merge-patch+json")
+
+    def clear(self) -> None:
+        """Remove what the tests have left."""
+        merge = "application/merge-patch+json"
+        for namespace in self.namespaces:
+            secret = f"/api/v1/namespaces/{namespace}/secrets/child-cluster-deployer"
+            if self._client.get(secret):
+                self._client.request("PATCH", secret, None, {"metadata": {"finalizers": []}}, merge)
+            if self._client.get(f"/api/v1/namespaces/{namespace}"):
+                self._client.request("DELETE", f"/api/v1/namespaces/{namespace}")
+        for name in self.requests:
+            rbac = "/apis/rbac.authorization.k8s.io/v1"
+            for collection in (f"{CLUSTERS}/clusterregistrationrequests", f"{rbac}/clusterroles"):
+                if self._client.get(f"{collection}/{name}"):
+                    self._client.request("DELETE", f"{collection}/{name}")
+            if self._client.get(f"{rbac}/clusterrolebindings/{name}"):
+                self._client.request("DELETE", f"{rbac}/clusterrolebindings/{name}")
+
+
+@pytest.fixture
+def fleet(crds: None, parent: Client) -> Iterator[Fleet]:
+    """An empty fleet on the parent; what a test adds is removed afterwards."""
+    made = Fleet(parent)
+    yield made
+    made.clear()
