@@ -187,6 +187,7 @@ def pod(label, *words, key="component", field="command"):
         ),
         ([pod("kube-apiserver", "--service-cluster-ip-range=$(RANGE)")], ""),
         ([pod("kube-apiserver", "--service-cluster-ip-range=10.0.0.1")], ""),
+        ([pod("kube-apiserver", "--service-cluster-ip-range=10.0.0.0/99")], ""),
         ([pod("kube-apiserver", "--service-cluster-ip-range")], ""),
         ([pod("kube-apiserver", "--service-cluster-ip-range", "--other")], ""),
         ([pod("other", "--service-cluster-ip-range=10.0.0.0/16")], ""),
