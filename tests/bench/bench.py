@@ -66,9 +66,7 @@ def registration_rows(found: Registration) -> Iterator[Row]:
         f"{found.many:.1f} s",
         f"{registration.MANY / found.many:.0f} a second; hub then has {found.hub_many:.0f} MiB",
     )
-    yield Row(
-        "hub RSS, idle", f"{found.hub_idle:.0f} MiB", "", "≤ 120 MB", _megabytes(found.hub_idle) <= 120
-    )
+    yield Row("hub RSS, idle", f"{found.hub_idle:.0f} MiB", "", "≤ 120 MB", _megabytes(found.hub_idle) <= 120)
     yield Row("agent RSS, idle", f"{found.agent_idle:.0f} MiB", "", "≤ 60 MB", _megabytes(found.agent_idle) <= 60)
 
 

@@ -53,8 +53,9 @@ class Observation:
 class Collector:
     """Collects every `collect_frequency` seconds and keeps the newest observation.
 
-    It collects at least as often as heartbeats are posted: the hub judges silence by the time of the observation, not of
-    the post (spec/02 §9). A part that cannot be read keeps what it was before; a child that answers nothing is observed as not ready.
+    It collects at least as often as heartbeats are posted: the hub judges silence by the time of the observation, not
+    of the post (spec/02 §9). A part that cannot be read keeps what it was before; a child that answers nothing is
+    observed as not ready.
 
     Args:
         child: client of the child cluster.
