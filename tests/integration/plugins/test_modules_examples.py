@@ -50,5 +50,5 @@ def test_pain_14_examples_run_as_predicted_and_change_nothing_again(play, fleet,
             assert_documented({key: value for key, value in result.items() if key not in ALWAYS}, described, module)
             assert promised <= set(result), task
         assert predicted["changed"] == first["changed"], task
-        rotates = task[f"clusternet.core.{module}"].get("rotate", False)
+        rotates = (task[f"clusternet.core.{module}"] or {}).get("rotate", False)
         assert second["changed"] is rotates, (task, second)
