@@ -108,26 +108,26 @@ author:
 EXAMPLES = r"""
 - name: Label two clusters and wait until they are ready
   clusternet.core.managed_cluster:
-    names: [child1, child2]
+    names: [edge-1, edge-2]
     labels:
       tier: test
     wait: true
 
 - name: Keep new applications away from a region during maintenance
   clusternet.core.managed_cluster:
-    label_selector: region=north
+    label_selector: site=north
     taints:
       - key: maintenance
         effect: NoSchedule
 
 - name: Let the parent deploy to a cluster
   clusternet.core.managed_cluster:
-    names: [child1]
+    names: [edge-1]
     sync_mode: Dual
 
 - name: Unregister a cluster that is dead
   clusternet.core.managed_cluster:
-    names: [child2]
+    names: [edge-2]
     state: absent
     force: true
     wait: true
@@ -143,7 +143,7 @@ clusters:
     name:
       description: Name of the cluster.
       type: str
-      sample: child1
+      sample: edge-1
     namespace:
       description: Its namespace on the parent; null if there is none.
       type: str
@@ -168,7 +168,7 @@ clusters:
       description: The cluster as RV(clusternet.core.managed_cluster_info#module:clusters) describes it; null with
         O(state=absent).
       type: dict
-      sample: {"name": "child1", "ready": "True", "sync_mode": "Dual"}
+      sample: {"name": "edge-1", "ready": "True", "sync_mode": "Dual"}
     removed:
       description: Objects that were removed from the parent.
       type: list

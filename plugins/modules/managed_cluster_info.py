@@ -62,12 +62,12 @@ EXAMPLES = r"""
 
 - name: List the clusters of a region that are not ready
   clusternet.core.managed_cluster_info:
-    label_selector: region=north
+    label_selector: site=north
     ready: false
 
 - name: Wait until two clusters are registered and ready
   clusternet.core.managed_cluster_info:
-    names: [child1, child2]
+    names: [edge-1, edge-2]
     wait: true
     wait_min_count: 2
 """
@@ -83,7 +83,7 @@ clusters:
     name:
       description: Name of the cluster.
       type: str
-      sample: child1
+      sample: edge-1
     namespace:
       description: Its namespace on the parent.
       type: str

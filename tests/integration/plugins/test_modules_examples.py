@@ -35,8 +35,8 @@ def assert_documented(value, described, place: str) -> None:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_pain_14_examples_run_as_predicted_and_change_nothing_again(play, fleet, module):
-    for name in ("child1", "child2"):
-        fleet.add(name, labels={"region": "north"})
+    for name in ("edge-1", "edge-2"):
+        fleet.add(name, labels={"site": "north"})
     examples = [task for task in documentation(module, "EXAMPLES") if f"clusternet.core.{module}" in task]
     for task in examples:
         task.pop("register", None)
