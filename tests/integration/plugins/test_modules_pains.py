@@ -2,6 +2,14 @@
 
 import threading
 import time
+from pathlib import Path
+
+from ansible_collections.clusternet.core.plugins.module_utils.auth import connection_settings
+from ansible_collections.clusternet.core.plugins.module_utils.client import Client
+from ansible_collections.clusternet.core.plugins.module_utils.definitions import from_files, ordered, prepare
+from ansible_collections.clusternet.core.plugins.module_utils.objects import Work
+from ansible_collections.clusternet.core.plugins.module_utils.reconcile import Reconciler
+from ansible_collections.clusternet.core.plugins.module_utils.wait import Deadline
 
 CLUSTERS = "/apis/clusters.clusternet.io/v1beta1"
 SECRET = "planted-s3cret-value"
@@ -129,20 +137,11 @@ def test_pain_14_what_others_changed_is_taken_back_once(play, parent):
 
 
 def test_an_unchanged_object_costs_one_get(crds, parent_kubeconfig):
-    from pathlib import Path
-
-    from ansible_collections.clusternet.core.plugins.module_utils.auth import connection_settings
-    from ansible_collections.clusternet.core.plugins.module_utils.client import Client
-    from ansible_collections.clusternet.core.plugins.module_utils.definitions import from_files, ordered, prepare
-    from ansible_collections.clusternet.core.plugins.module_utils.objects import Work
-    from ansible_collections.clusternet.core.plugins.module_utils.reconcile import Reconciler
-    from ansible_collections.clusternet.core.plugins.module_utils.wait import Deadline
+    sent: list[str] = []
 
     class Counting(Client):
-        requests: list[str] = []
-
         def request(self, method, path, *arguments):
-            self.requests.append(method)
+            sent.append(method)
             return super().request(method, path, *arguments)
 
     folder = Path(__file__).parents[3] / "roles" / "hub" / "files" / "crds"
@@ -151,7 +150,7 @@ def test_an_unchanged_object_costs_one_get(crds, parent_kubeconfig):
     result: dict = {"changed": False}
     Work(Reconciler(client, False), definitions, result, Deadline(60)).apply(wait=True)
     assert result["changed"] is False
-    assert client.requests == ["GET"] * len(definitions)
+    assert sent == ["GET"] * len(definitions)
 
 
 def test_a_dead_cluster_is_removed_without_a_trace(play, fleet, parent):

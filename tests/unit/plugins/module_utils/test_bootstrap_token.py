@@ -1,15 +1,15 @@
 """Tokens survive their Secret, and are used again just when they serve the same purpose long enough."""
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 from ansible_collections.clusternet.core.plugins.module_utils import bootstrap_token, validate
 from hypothesis import given
 from hypothesis import strategies as st
 
 GROUP = "system:bootstrappers:clusternet:register-cluster-token"
-MOMENTS = st.datetimes(
-    timezones=st.just(timezone.utc), min_value=datetime(2000, 1, 1), max_value=datetime(2100, 1, 1)
-).map(lambda moment: moment.replace(microsecond=0))
+MOMENTS = st.datetimes(timezones=st.just(UTC), min_value=datetime(2000, 1, 1), max_value=datetime(2100, 1, 1)).map(
+    lambda moment: moment.replace(microsecond=0)
+)
 TOKENS = st.builds(
     bootstrap_token.Token,
     id=st.from_regex(r"[a-z0-9]{6}", fullmatch=True),

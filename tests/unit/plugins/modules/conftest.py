@@ -17,7 +17,7 @@ MODULES = "ansible_collections.clusternet.core.plugins.modules"
 
 
 class ApiServer:
-    """Answers GETs from `objects` (path → object or list of objects) and echoes dry runs; notes writes that are none."""
+    """Answers GETs from `objects` (path → object or list of them) and echoes dry runs; notes writes that are none."""
 
     def __init__(self) -> None:
         self.objects: dict[str, Any] = {}

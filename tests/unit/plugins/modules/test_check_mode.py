@@ -82,7 +82,10 @@ CHANGING = {
     "objects, new": ("objects", {"definitions": [CONFIG_MAP]}),
     "objects, removed": (
         "objects",
-        {"definitions": [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}], "state": "absent"},
+        {
+            "definitions": [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}],
+            "state": "absent",
+        },
     ),
     "bootstrap_token, new": ("bootstrap_token", {"description": "another"}),
     "bootstrap_token, given": ("bootstrap_token", {"token": "zzzzzz.0123456789abcdef"}),
