@@ -61,8 +61,13 @@ $(COLLECTION):
 	@mkdir -p $(@D)
 	@ln -sfn ../../../.. $@
 
+# The list names the wheel by its checksum too: where it differs, the engine is another one.
 $(WHEEL): requirements/engine.txt engine/pyproject.toml $(shell find engine/src -name '*.py')
 	@mkdir -p $(@D)
 	@rm -f $(@D)/*.whl
 	@$(PIP) wheel --no-deps --no-build-isolation --wheel-dir $(@D) ./engine
-	@cp requirements/engine.txt $@
+	@cd $(@D) && { \
+	  cat $(CURDIR)/requirements/engine.txt; \
+	  printf './%s \\\n' *.whl; \
+	  python -m pip hash *.whl | grep -o -- '--hash=.*' | sed 's/^/    /'; \
+	} > $(@F)

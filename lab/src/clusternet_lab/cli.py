@@ -9,7 +9,6 @@ from contextlib import nullcontext
 from typing import NoReturn
 
 import yaml
-from rich.console import Console
 
 from clusternet_lab import programs, report
 from clusternet_lab.errors import LabError
@@ -88,19 +87,19 @@ def _run(options: argparse.Namespace, progress: Progress) -> int:
             programs.ensure(nodes=True, progress=progress)
             return 0
         case "list":
-            Console().print(report.labs_table(labs()))
+            report.show(report.labs_table(labs()))
             return 0
         case "up":
             lab = Lab.up(
                 options.name, children=options.children, nodes=options.nodes, audit=options.audit, progress=progress
             )
-            Console().print(report.clusters_table(lab))
+            report.show(report.clusters_table(lab))
             return 0
     lab = Lab.open(options.name)
     match options.command:
         case "status":
             status = report.status(lab)
-            Console().print(report.status_table(status))
+            report.show(report.status_table(status))
             return 0 if all(row.state == report.RUNNING for row in status) else 1
         case "kubeconfig":
             print(lab.cluster(options.cluster).kubeconfig)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import psutil
+from rich.console import Console
 from rich.table import Table
 
 from clusternet_lab.cluster import Cluster
@@ -66,6 +67,13 @@ def labs_table(labs: Sequence[Lab]) -> Table:
         missing = sum(len(cluster.missing()) for cluster in lab.clusters.values())
         table.add_row(lab.name, str(len(lab.clusters) - 1), f"{missing} ended" if missing else RUNNING, str(lab.folder))
     return table
+
+
+def show(table: Table) -> None:
+    """Print a table in its full width, also where the terminal is narrower: paths are there to be copied."""
+    console = Console()
+    width = console.measure(table, options=console.options.update(width=10_000)).maximum
+    Console(width=max(width, console.width)).print(table)
 
 
 def _table(*columns: str) -> Table:
