@@ -73,7 +73,7 @@ class Client:
         :raises ConnectionFailed: no answer
         """
         query = {name: value for name, value in (query or {}).items() if value is not None}
-        if self._check_mode and method != "GET" and query.get("dryRun") != "All":
+        if self._check_mode and method != "GET" and not _is_dry_run(method, query, body):
             raise AssertionError(f"{method} {path} would write in check mode")
         headers = {"accept": "application/json"}
         data = None
@@ -264,6 +264,13 @@ def client_from_module(module: Any) -> Client:
     :raises ConfigError: see :func:`~.auth.connection_settings` and :func:`~.access.resolve`
     """
     return Client(connection_settings(module.params), check_mode=module.check_mode)
+
+
+def _is_dry_run(method: str, query: Mapping[str, Any], body: Any) -> bool:
+    """The server ignores ``?dryRun=All`` of a DELETE that has a body: there the body must say it."""
+    if method == "DELETE" and body is not None:
+        return body.get("dryRun") == ["All"]
+    return query.get("dryRun") == "All"
 
 
 def _retry_after(response: transport_module.Response) -> Optional[float]:

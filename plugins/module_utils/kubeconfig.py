@@ -21,6 +21,7 @@ except ImportError:
 
 DEFAULT_PATH = "~/.kube/config"
 _SECTIONS = {"clusters": "cluster", "contexts": "context", "users": "user"}
+_SECRETS = ("token", "password", "client-key-data")
 _PATHS = {"clusters": ("certificate-authority",), "users": ("client-certificate", "client-key", "tokenFile")}
 
 
@@ -49,6 +50,28 @@ def load(source: Union[str, Mapping[str, Any], None], environ: Mapping[str, str]
             "or set host and api_key.",
         )
     return _merge([_with_absolute_paths(_read(path), os.path.dirname(path)) for path in found])
+
+
+def public_texts(source: Any) -> set[str]:
+    """The texts in a kubeconfig given as dictionary that are no secrets: names, and what stands beside the credentials.
+
+    Ansible hides every text of an option with ``no_log``, in results too; a context named ``parent`` would make that
+    word disappear from all of them.
+    """
+    if not isinstance(source, Mapping):
+        return set()
+    texts = {source.get("apiVersion"), source.get("kind"), source.get("current-context")}
+    for section, kind in _SECTIONS.items():
+        for item in source.get(section) or []:
+            texts.add(item.get("name"))
+            if section != "users":
+                texts.update(text for name, text in (item.get(kind) or {}).items() if name != "proxy-url")
+    return {text for text in texts if isinstance(text, str)} - _secret_texts(source)
+
+
+def _secret_texts(source: Mapping[str, Any]) -> set[str]:
+    users = [item.get("user") or {} for item in source.get("users") or []]
+    return {user[name] for user in users for name in _SECRETS if isinstance(user.get(name), str)}
 
 
 def entries(config: Mapping[str, Any], context: Optional[str] = None) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -191,6 +191,11 @@ def test_tls_server_name_of_a_kubeconfig(tmp_path, library):
             transport.transport(wrong).request("GET", server.url + PATH, {}, None, 10)
 
 
+def test_pain_10_a_delete_with_a_body_is_a_dry_run_only_if_the_body_says_so(server):
+    with pytest.raises(AssertionError, match="check mode"):
+        client(server, check_mode=True).request("DELETE", "/api/v1/namespaces/a", {"dryRun": "All"}, {"kind": "Any"})
+
+
 @pytest.mark.parametrize("option", ["ca_cert", "client_cert"])
 def test_a_broken_certificate_names_the_option(tmp_path, option):
     (tmp_path / "broken.pem").write_text("-----BEGIN CERTIFICATE-----\nno\n-----END CERTIFICATE-----\n")

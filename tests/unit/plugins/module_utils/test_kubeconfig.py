@@ -70,3 +70,15 @@ def test_without_pyyaml_json_works_and_yaml_says_what_is_missing(tmp_path, monke
     assert kubeconfig.load(str(tmp_path / "json"))["current-context"] == "c"
     with pytest.raises(MissingLibrary, match="PyYAML"):
         kubeconfig.load(str(tmp_path / "yaml"))
+
+
+def test_pain_13_names_in_a_kubeconfig_stay_readable_and_secrets_do_not():
+    config = {
+        "apiVersion": "v1",
+        "current-context": "parent",
+        "contexts": [{"name": "parent", "context": {"cluster": "hub", "user": "admin", "namespace": "default"}}],
+        "clusters": [{"name": "hub", "cluster": {"server": "https://hub", "proxy-url": "http://user:pw@proxy"}}],
+        "users": [{"name": "admin", "user": {"token": "s3cret", "username": "me", "password": "hub"}}],
+    }
+    assert kubeconfig.public_texts(config) == {"v1", "parent", "admin", "default", "https://hub"}
+    assert kubeconfig.public_texts("/etc/kubeconfig") == kubeconfig.public_texts(None) == set()
