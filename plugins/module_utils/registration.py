@@ -220,7 +220,7 @@ def remove(reconciler: Reconciler, wanted: dict[str, Any]) -> tuple[Optional[dic
 
 
 def wait_approved(client: Client, request: dict[str, Any], timeout: int) -> dict[str, Any]:
-    """The request once it is approved; raises ClusternetError if it is refused, WaitTimeout after I(timeout) seconds."""
+    """The request once approved; raises ClusternetError if it is refused, WaitTimeout after I(timeout) seconds."""
     name = request["metadata"]["name"]
 
     def missing(requests: Iterable[dict[str, Any]]) -> list[str]:

@@ -78,7 +78,14 @@ class Files:
     def all(self) -> list[str]:
         """Every file that supervisord or the module may have made, rotated logs too."""
         rotated = ["{0}.{1}".format(self.log, number) for number in (1, 2, 3)]
-        return [self.config, self.socket, self.pid, self.supervisord_log, self.supervisord_log + ".1", self.log] + rotated
+        return [
+            self.config,
+            self.socket,
+            self.pid,
+            self.supervisord_log,
+            self.supervisord_log + ".1",
+            self.log,
+        ] + rotated
 
 
 def problem(name: str, directory: str, command: Sequence[str]) -> tuple[str, str] | None:
@@ -116,7 +123,8 @@ def render(name: str, files: Files, command: Sequence[str], revision: str) -> st
 def join_command(command: Sequence[str]) -> str:
     """One line that supervisord splits back into the same arguments.
 
-    A blank before ``;`` or ``#`` begins a comment for supervisord, even inside quotes: an empty pair of quotes keeps them apart.
+    A blank before ``;`` or ``#`` begins a comment for supervisord, even inside quotes: an empty pair of quotes keeps
+    them apart.
     """
     return " ".join(_COMMENT_START.sub(r"\1''\2", shlex.quote(argument)) for argument in command)
 

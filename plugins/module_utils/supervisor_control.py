@@ -61,7 +61,7 @@ class Supervisor:
         self.files = files
 
     def process(self) -> dict | None:
-        """supervisord's own description of the process (``statename``, ``pid``, ``spawnerr`` …), None when supervisord does not answer."""
+        """What supervisord says of the process (``statename``, ``pid``, ``spawnerr`` …), None when it does not answer."""
         try:
             return self._call("getProcessInfo", self.name)
         except (OSError, http.client.HTTPException, xmlrpc.client.Error):
@@ -89,9 +89,15 @@ class Supervisor:
         except OSError as error:
             raise SupervisorError("cannot start {0}: {1}".format(program, error.strerror)) from error
         except subprocess.TimeoutExpired as error:
-            raise SupervisorError("{0} did not go to the background within {1} s".format(program, _START_TIMEOUT)) from error
+            raise SupervisorError(
+                "{0} did not go to the background within {1} s".format(program, _START_TIMEOUT)
+            ) from error
         if result.returncode != 0:
-            raise SupervisorError("{0} ended with code {1}: {2}".format(program, result.returncode, result.stdout.decode(errors="replace").strip()))
+            raise SupervisorError(
+                "{0} ended with code {1}: {2}".format(
+                    program, result.returncode, result.stdout.decode(errors="replace").strip()
+                )
+            )
 
     def wait_running(self) -> dict:
         """Wait until the process has stayed up for a second.
@@ -105,10 +111,14 @@ class Supervisor:
             time.sleep(0.05)
             info = self.process()
         if info is None:
-            raise SupervisorError("supervisord of {0} stopped answering, see {1}".format(self.name, self.files.supervisord_log))
+            raise SupervisorError(
+                "supervisord of {0} stopped answering, see {1}".format(self.name, self.files.supervisord_log)
+            )
         if info["statename"] != "RUNNING":
             reason = info["spawnerr"] or "state {0}".format(info["statename"])
-            raise SupervisorError("{0} does not stay up ({1}); its log is {2}".format(self.name, reason, self.files.log))
+            raise SupervisorError(
+                "{0} does not stay up ({1}); its log is {2}".format(self.name, reason, self.files.log)
+            )
         return info
 
     def stop(self) -> None:
@@ -126,7 +136,7 @@ class Supervisor:
                 raise SupervisorError("processes {0} of {1} cannot be ended".format(self.left_over(), self.name))
 
     def left_over(self) -> list[int]:
-        """Ids of all processes that belong to this configuration: supervisord and what it started, with or without it."""
+        """Ids of all processes of this configuration: supervisord and what it started, with or without it."""
         own = _ancestors()
         return [pid for pid in _matching(self._belongs) if pid not in own]
 

@@ -14,7 +14,8 @@ author:
   - The clusternet.core authors
 description:
   - Reads the Lease of the agent on the child cluster. Its UID is the identity of the cluster at the parent.
-  - The agent of this collection notes in that Lease which step of the registration is stuck and why; Clusternet's own agent does not.
+  - The agent of this collection notes in that Lease which step of the registration is stuck and why;
+    Clusternet's own agent does not.
 options:
   namespace:
     description: Namespace of the agent on the child.
@@ -104,7 +105,6 @@ from datetime import datetime, timezone
 from typing import Any, Iterable, Optional
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.clusternet.core.plugins.module_utils import constants
 from ansible_collections.clusternet.core.plugins.module_utils.auth import AUTH_ARGUMENTS
 from ansible_collections.clusternet.core.plugins.module_utils.client import Client

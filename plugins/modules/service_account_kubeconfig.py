@@ -13,8 +13,10 @@ version_added: 0.1.0
 author:
   - The clusternet.core authors
 description:
-  - Reads the token Secret of a ServiceAccount and writes a kubeconfig with it, for a process that runs outside of the cluster.
-  - The kubeconfig reaches the cluster as this module does (URL, certificate authority, proxy), but as the ServiceAccount.
+  - Reads the token Secret of a ServiceAccount and writes a kubeconfig with it, for a process that runs
+    outside of the cluster.
+  - The kubeconfig reaches the cluster as this module does (URL, certificate authority, proxy), but as the
+    ServiceAccount.
   - The file is readable for its owner only. Its content never appears in the output, in diffs neither.
 options:
   path:
@@ -86,7 +88,6 @@ import json
 from typing import Any, Iterable, Optional
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.clusternet.core.plugins.module_utils.access import Access, resolve
 from ansible_collections.clusternet.core.plugins.module_utils.auth import AUTH_ARGUMENTS, connection_settings
 from ansible_collections.clusternet.core.plugins.module_utils.client import Client

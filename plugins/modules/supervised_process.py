@@ -13,10 +13,13 @@ version_added: 0.1.0
 author:
   - The clusternet.core authors
 description:
-  - Keeps one process running in the background under its own C(supervisord), for hosts without systemd and for users without root.
-  - A process that ends is started again, at once after it had been up for a second, else with a pause that grows by a second each time.
+  - Keeps one process running in the background under its own C(supervisord), for hosts without systemd and
+    for users without root.
+  - A process that ends is started again, at once after it had been up for a second, else with a pause that
+    grows by a second each time.
   - The output goes to C(<name>.log) in O(directory), rotated at 10 MB, three old files are kept.
-  - A process that lost its C(supervisord) (after a SIGKILL, say) is found and ended before a new one starts, so it never runs twice.
+  - A process that lost its C(supervisord) (after a SIGKILL, say) is found and ended before a new one starts,
+    so it never runs twice.
 options:
   name:
     description:
@@ -25,7 +28,8 @@ options:
     required: true
   directory:
     description:
-      - Working folder of the process; its configuration, log and socket stand here. Made with mode V(0700), its parent must exist.
+      - Working folder of the process; its configuration, log and socket stand here. Made with mode V(0700),
+        its parent must exist.
       - Where the path of the socket would be longer than the 107 bytes that a UNIX socket may have,
         the socket goes to a private folder among the temporary files.
     type: path
@@ -109,7 +113,6 @@ log_tail:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.clusternet.core.plugins.module_utils.private_file import read, write
 from ansible_collections.clusternet.core.plugins.module_utils.supervisor_config import Files, problem, render
 from ansible_collections.clusternet.core.plugins.module_utils.supervisor_control import (
