@@ -12,12 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pytest
-from deployment import CLUSTERS, HEARTBEAT, Deployment, ready
+from deployment import CLUSTERS, Deployment, ready
 from programs import Programs
 
 ROUNDS = 20
-WINDOW = 2.5  # seconds after its start in which a registration is disturbed
-ROUND_TIMEOUT = 45.0
+WINDOW = 2.0  # seconds after its start in which a registration is disturbed
+ROUND_TIMEOUT = 60.0
 CHILDREN = ("child1", "child2")
 OURS = "clusternet.io/created-by=clusternet-agent"
 ID = "clusters.clusternet.io/cluster-id"
@@ -66,7 +66,7 @@ def disturb(deployment: Deployment, programs: Programs, kills: list[Kill]) -> No
             component, _, cluster = kill.victim.partition(" of ")
             if cluster:
                 deployment.lab.kill(cluster, component)
-                pending.append(restarts.submit(deployment.lab.restart, cluster, component))
+                pending.append(restarts.submit(revive, deployment, cluster, component))
             else:
                 programs.kill(component)
                 programs.start(component)
@@ -74,16 +74,30 @@ def disturb(deployment: Deployment, programs: Programs, kills: list[Kill]) -> No
             restart.result()
 
 
-def duplicates(deployment: Deployment) -> dict[str, list[str]]:
-    """Return the identities that own more than one object of a kind, or a ManagedCluster too few."""
+def revive(deployment: Deployment, cluster: str, component: str) -> None:
+    """Bring an API server back, and on the parent the controller manager that issues tokens.
+
+    After some losses its watches back off for half a minute, which is Kubernetes' patience, not what is tested here.
+    """
+    deployment.lab.restart(cluster, component)
+    if cluster == "parent":
+        deployment.lab.restart(cluster, "kube-controller-manager")
+
+
+def duplicates(deployment: Deployment, identities: set[str]) -> dict[str, list[str]]:
+    """Return, by path, the identities that don't own exactly one object."""
     found = {}
-    owners = {item["spec"]["clusterId"] for item in deployment.parent.items(f"{CLUSTERS}/clusterregistrationrequests")}
     for path in ("/api/v1/namespaces", "/api/v1/serviceaccounts", f"{CLUSTERS}/managedclusters"):
         items = deployment.parent.items(path, labelSelector=OURS)
         count = Counter(item["metadata"]["labels"][ID] for item in items)
-        if wrong := [identity for identity in owners | set(count) if count[identity] != 1]:
+        if wrong := [identity for identity in identities if count[identity] != 1]:
             found[path] = wrong
     return found
+
+
+def requested(deployment: Deployment) -> set[str]:
+    """Return the identities of all registration requests."""
+    return {item["spec"]["clusterId"] for item in deployment.parent.items(f"{CLUSTERS}/clusterregistrationrequests")}
 
 
 @pytest.mark.timeout(600)
@@ -91,7 +105,8 @@ def test_kills_at_random_moments_of_registration(deployment, programs, wait_for)
     seed = int(os.environ.get("CLUSTERNET_TEST_SEED") or random.SystemRandom().randrange(2**32))
     print(f"CLUSTERNET_TEST_SEED={seed}")
     generator = random.Random(seed)
-    seen: set[str] = {deployment.cluster_id(child) for child in CHILDREN}
+    before = requested(deployment)
+    registered: set[str] = set()
     programs.start("parent")
     for number in range(ROUNDS):
         kills = plan(generator)
@@ -107,20 +122,18 @@ def test_kills_at_random_moments_of_registration(deployment, programs, wait_for)
                 cluster = deployment.managed_cluster(child)
                 assert ready(cluster).get("status") == "True", (child, cluster.get("status"))
                 heard = timegm(time.strptime(cluster["status"]["lastObservedTime"], "%Y-%m-%dT%H:%M:%SZ"))
-                assert heard > quiet + HEARTBEAT, f"{child} hasn't been heard since the last kill"
+                assert heard > quiet, f"{child} hasn't been heard since the last kill"
                 assert deployment.as_child(child)("GET", f"{CLUSTERS}/managedclusters").status == 403
             return True
 
         wait_for(every_cluster_is_ready, timeout=ROUND_TIMEOUT, why=f"round {number} (seed {seed}): not all are Ready")
-        new = {deployment.cluster_id(child) for child in CHILDREN}
-        assert len(new - seen) == len(CHILDREN)
-        seen |= new
-        requests = deployment.parent.items(f"{CLUSTERS}/clusterregistrationrequests")
-        assert {item["spec"]["clusterId"] for item in requests} == seen, f"round {number} (seed {seed})"
-        assert duplicates(deployment) == {}, f"round {number} (seed {seed})"
+        registered |= {deployment.cluster_id(child) for child in CHILDREN}
+        assert len(registered) == (number + 1) * len(CHILDREN)
+        assert requested(deployment) == before | registered, f"round {number} (seed {seed})"
+        assert duplicates(deployment, registered) == {}, f"round {number} (seed {seed})"
         for child in CHILDREN:
             programs.kill(child)
-    for identity in seen:
+    for identity in registered:
         remove(deployment, identity)
 
 
