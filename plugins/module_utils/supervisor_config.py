@@ -85,7 +85,8 @@ class Files:
             self.supervisord_log,
             self.supervisord_log + ".1",
             self.log,
-        ] + rotated
+            *rotated,
+        ]
 
 
 def problem(name: str, directory: str, command: Sequence[str]) -> tuple[str, str] | None:

@@ -61,7 +61,7 @@ class Supervisor:
         self.files = files
 
     def process(self) -> dict | None:
-        """What supervisord says of the process (``statename``, ``pid``, ``spawnerr`` …), None when it does not answer."""
+        """What supervisord says of it (``statename``, ``pid``, ``spawnerr`` …), None when it does not answer."""
         try:
             return self._call("getProcessInfo", self.name)
         except (OSError, http.client.HTTPException, xmlrpc.client.Error):
