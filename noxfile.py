@@ -73,7 +73,14 @@ def mypy(session: nox.Session) -> None:
 @nox.session(tags=["lint"])
 def ansible_lint(session: nox.Session) -> None:
     """Roles, playbooks and plugin metadata against ansible-lint's production profile."""
-    session.run("ansible-lint", "--offline", "--profile", "production", "--strict")
+    session.run(
+        "ansible-lint",
+        "--offline",
+        "--profile",
+        "production",
+        "--strict",
+        env={"ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS)},
+    )
 
 
 @nox.session(tags=["lint"])

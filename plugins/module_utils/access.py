@@ -38,7 +38,7 @@ class Access:
     proxy_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-def resolve(settings: ConnectionSettings, environ: Mapping[str, str] = os.environ) -> Access:
+def resolve(settings: ConnectionSettings, environ: Optional[Mapping[str, str]] = None) -> Access:
     """Read kubeconfig, token files and certificates, run credential plugins; every call reads them anew.
 
     A host without a kubeconfig and without a context stands for itself: credentials of a default kubeconfig are never
@@ -47,6 +47,7 @@ def resolve(settings: ConnectionSettings, environ: Mapping[str, str] = os.enviro
     :raises ConfigError: a file is missing or malformed, naming the option
     :raises MissingLibrary: the kubeconfig asks for a credential plugin and the package ``kubernetes`` is missing
     """
+    environ = os.environ if environ is None else environ
     if _uses_kubeconfig(settings, environ):
         access = _from_kubeconfig(settings, environ)
     elif settings.host:
@@ -56,13 +57,14 @@ def resolve(settings: ConnectionSettings, environ: Mapping[str, str] = os.enviro
     return _with_options(access, settings)
 
 
-def server(settings: ConnectionSettings, environ: Mapping[str, str] = os.environ) -> str:
+def server(settings: ConnectionSettings, environ: Optional[Mapping[str, str]] = None) -> str:
     """URL of the API server, without reading credentials and without any request.
 
     :raises ConfigError: there is no kubeconfig to take it from
     """
     if settings.host:
         return settings.host.rstrip("/")
+    environ = os.environ if environ is None else environ
     if _uses_kubeconfig(settings, environ):
         return _cluster_server(kubeconfig.entries(kubeconfig.load(settings.kubeconfig, environ), settings.context)[0])
     return _service_account_server(environ)

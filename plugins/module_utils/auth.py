@@ -73,13 +73,14 @@ class ConnectionSettings:
     impersonate_groups: tuple[str, ...] = ()
 
 
-def connection_settings(options: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> ConnectionSettings:
+def connection_settings(options: Mapping[str, Any], environ: Optional[Mapping[str, str]] = None) -> ConnectionSettings:
     """Resolve options, then the environment variables ``K8S_AUTH_*`` in both spellings; an empty string is unset.
 
     :param options: values by the names of :data:`AUTH_ARGUMENTS`; other keys are ignored
-    :param environ: environment to fall back to
+    :param environ: environment to fall back to; ``None`` means the process's own
     :raises ConfigError: a boolean or a dictionary cannot be read as such
     """
+    environ = os.environ if environ is None else environ
     values = {name: _value(name, options, environ) for name in AUTH_ARGUMENTS if name != "proxy_headers"}
     groups = values["impersonate_groups"] or ()
     return ConnectionSettings(

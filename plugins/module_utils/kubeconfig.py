@@ -25,7 +25,7 @@ _SECRETS = ("token", "password", "client-key-data")
 _PATHS = {"clusters": ("certificate-authority",), "users": ("client-certificate", "client-key", "tokenFile")}
 
 
-def load(source: Union[str, Mapping[str, Any], None], environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
+def load(source: Union[str, Mapping[str, Any], None], environ: Optional[Mapping[str, str]] = None) -> dict[str, Any]:
     """Read a kubeconfig.
 
     :param source: a path (``~`` is the home folder, relative means to the working directory), several paths joined by
@@ -37,6 +37,7 @@ def load(source: Union[str, Mapping[str, Any], None], environ: Mapping[str, str]
     """
     if isinstance(source, Mapping):
         return dict(source)
+    environ = os.environ if environ is None else environ
     paths = [
         os.path.abspath(os.path.expandvars(os.path.expanduser(path)))
         for path in (source or environ.get("KUBECONFIG") or DEFAULT_PATH).split(os.pathsep)

@@ -284,7 +284,7 @@ def _quiet(verify: bool) -> Iterator[None]:
 
 def _proxy_url(access: Access) -> str:
     parts = urlsplit(access.proxy or "")
-    username, _, password = access.proxy_headers.get("proxy_basic_auth", "").partition(":")
+    username, _colon, password = access.proxy_headers.get("proxy_basic_auth", "").partition(":")
     if not username:
         return parts.geturl()
     return parts._replace(netloc=f"{quote(username)}:{quote(password)}@{parts.netloc.rpartition('@')[2]}").geturl()

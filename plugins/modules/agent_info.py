@@ -11,7 +11,7 @@ module: agent_info
 short_description: Show the identity of a child cluster and how its registration stands
 version_added: 0.1.0
 author:
-  - The clusternet.core authors
+  - The clusternet.core authors (!UNKNOWN)
 description:
   - Reads the Lease of the agent on the child cluster. Its UID is the identity of the cluster at the parent.
   - The agent of this collection notes in that Lease which step of the registration is stuck and why;
@@ -34,7 +34,7 @@ options:
     type: int
     default: 60
 extends_documentation_fragment:
-  - clusternet.core.auth_options
+  - kubernetes.core.k8s_auth_options
 attributes:
   check_mode:
     description: Can run in check mode and predict the result without changing anything.

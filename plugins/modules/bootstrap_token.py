@@ -72,7 +72,7 @@ attributes:
 extends_documentation_fragment:
   - kubernetes.core.k8s_auth_options
 author:
-  - The clusternet.core authors
+  - The clusternet.core authors (!UNKNOWN)
 """
 
 EXAMPLES = r"""

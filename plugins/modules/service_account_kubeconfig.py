@@ -11,7 +11,7 @@ module: service_account_kubeconfig
 short_description: Write a kubeconfig that holds the token of a ServiceAccount
 version_added: 0.1.0
 author:
-  - The clusternet.core authors
+  - The clusternet.core authors (!UNKNOWN)
 description:
   - Reads the token Secret of a ServiceAccount and writes a kubeconfig with it, for a process that runs
     outside of the cluster.
@@ -37,7 +37,7 @@ options:
       - The default is the name of the ServiceAccount.
     type: str
 extends_documentation_fragment:
-  - clusternet.core.auth_options
+  - kubernetes.core.k8s_auth_options
 attributes:
   check_mode:
     description: Can run in check mode and predict the result without changing anything.

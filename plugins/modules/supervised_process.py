@@ -11,7 +11,7 @@ module: supervised_process
 short_description: Run a background process where no systemd runs
 version_added: 0.1.0
 author:
-  - The clusternet.core authors
+  - The clusternet.core authors (!UNKNOWN)
 description:
   - Keeps one process running in the background under its own C(supervisord), for hosts without systemd and
     for users without root.
