@@ -75,16 +75,23 @@ def _megabytes(mebibytes: float) -> float:
 
 
 def task_rows(found: dict[str, Task]) -> Iterator[Row]:
-    """Put the CPU time of our tasks beside that of kubernetes.core's."""
-    for ours, theirs, what, limit in (("info", "k8s_info", "info", 0.08), ("apply", "k8s", "unchanged apply", 0.09)):
+    """Put the CPU time of our tasks beside that of kubernetes.core's.
+
+    The machine decides how much a CPU second does, so the same share of the neighbour's time counts as well.
+    """
+    yield Row("ping task, CPU", f"{found['ping'].above_ping * 1000:.0f} ms", "218 ms on the machine of the figures")
+    for ours, theirs, what, limit, reference in (
+        ("info", "k8s_info", "info", 0.080, 0.332),
+        ("apply", "k8s", "unchanged apply", 0.090, 0.277),
+    ):
         mine, other = found[ours], found[theirs]
+        share = mine.above_ping / other.above_ping
         yield Row(
             f"{what} task, CPU above ping",
             f"+{mine.above_ping * 1000:.0f} ms, {mine.requests:g} request",
-            f"{theirs} +{other.above_ping * 1000:.0f} ms, {other.requests:g} requests,"
-            f" {other.above_ping / mine.above_ping:.1f} times as much",
-            f"≤ +{limit * 1000:.0f} ms, 1 request",
-            mine.above_ping <= limit and mine.requests == 1,
+            f"{share:.2f} × {theirs} (+{other.above_ping * 1000:.0f} ms, {other.requests:g} requests)",
+            f"≤ +{limit * 1000:.0f} ms or {limit / reference:.2f} × {theirs}, 1 request",
+            (mine.above_ping <= limit or share <= limit / reference) and mine.requests == 1,
         )
 
 

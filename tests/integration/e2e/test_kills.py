@@ -107,34 +107,38 @@ def test_kills_at_random_moments_of_registration(deployment, programs, wait_for)
     generator = random.Random(seed)
     before = requested(deployment)
     registered: set[str] = set()
-    programs.start("parent")
-    for number in range(ROUNDS):
-        kills = plan(generator)
-        print(f"round {number}: {', '.join(f'{kill.victim} at {kill.at:.2f} s' for kill in kills)}", flush=True)
-        for child in CHILDREN:
-            programs.forget(child)
-            programs.start(child)
-        disturb(deployment, programs, kills)
-        quiet = time.time()
-
-        def every_cluster_is_ready(quiet: float = quiet) -> bool:
+    try:
+        programs.start("parent")
+        for number in range(ROUNDS):
+            kills = plan(generator)
+            print(f"round {number}: {', '.join(f'{kill.victim} at {kill.at:.2f} s' for kill in kills)}", flush=True)
             for child in CHILDREN:
-                cluster = deployment.managed_cluster(child)
-                assert ready(cluster).get("status") == "True", (child, cluster.get("status"))
-                heard = timegm(time.strptime(cluster["status"]["lastObservedTime"], "%Y-%m-%dT%H:%M:%SZ"))
-                assert heard > quiet, f"{child} hasn't been heard since the last kill"
-                assert deployment.as_child(child)("GET", f"{CLUSTERS}/managedclusters").status == 403
-            return True
+                programs.forget(child)
+                programs.start(child)
+            disturb(deployment, programs, kills)
+            quiet = time.time()
 
-        wait_for(every_cluster_is_ready, timeout=ROUND_TIMEOUT, why=f"round {number} (seed {seed}): not all are Ready")
-        registered |= {deployment.cluster_id(child) for child in CHILDREN}
-        assert len(registered) == (number + 1) * len(CHILDREN)
-        assert requested(deployment) == before | registered, f"round {number} (seed {seed})"
-        assert duplicates(deployment, registered) == {}, f"round {number} (seed {seed})"
-        for child in CHILDREN:
-            programs.kill(child)
-    for identity in registered:
-        remove(deployment, identity)
+            def every_cluster_is_ready(quiet: float = quiet) -> bool:
+                for child in CHILDREN:
+                    cluster = deployment.managed_cluster(child)
+                    assert ready(cluster).get("status") == "True", (child, cluster.get("status"))
+                    heard = timegm(time.strptime(cluster["status"]["lastObservedTime"], "%Y-%m-%dT%H:%M:%SZ"))
+                    assert heard > quiet, f"{child} hasn't been heard since the last kill"
+                    assert deployment.as_child(child)("GET", f"{CLUSTERS}/managedclusters").status == 403
+                return True
+
+            wait_for(
+                every_cluster_is_ready, timeout=ROUND_TIMEOUT, why=f"round {number} (seed {seed}): not all are Ready"
+            )
+            registered |= {deployment.cluster_id(child) for child in CHILDREN}
+            assert len(registered) == (number + 1) * len(CHILDREN)
+            assert requested(deployment) == before | registered, f"round {number} (seed {seed})"
+            assert duplicates(deployment, registered) == {}, f"round {number} (seed {seed})"
+            for child in CHILDREN:
+                programs.kill(child)
+    finally:
+        for identity in requested(deployment):  # the deployment's own, too: it is made anew
+            remove(deployment, identity)
 
 
 def remove(deployment: Deployment, identity: str) -> None:

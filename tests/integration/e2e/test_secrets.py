@@ -53,11 +53,18 @@ def test_no_secret_in_any_output(deployment, wait_for, tmp_path):
     modules = {
         "managed_cluster_info": "",
         "registration_info": "",
-        "bootstrap_token": f"token_id={token_id} description=seen",
+        "bootstrap_token": f"token_id={token_id} state=absent",
     }
     for module, options in modules.items():
         deployment.run(
-            "ansible", "localhost", "--diff", "-m", f"clusternet.core.{module}", "-a", f"kubeconfig={parent} {options}"
+            "ansible",
+            "localhost",
+            "--check",
+            "--diff",
+            "-m",
+            f"clusternet.core.{module}",
+            "-a",
+            f"kubeconfig={parent} {options}",
         )
     source = tmp_path / "clusternet.yml"
     source.write_text(yaml.safe_dump({"plugin": "clusternet.core.managed_clusters", "kubeconfig": str(parent)}))
