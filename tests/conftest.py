@@ -8,13 +8,13 @@ from typing import Any, Protocol, TypeVar
 
 import jmespath
 import pytest
+from ansible.plugins.loader import init_plugin_loader
 from hypothesis import HealthCheck, settings
 
 _SUPPORT = Path(__file__).parent / "support"
 _COLLECTIONS = Path(__file__).parents[1] / ".build" / "collections"
-for _folder in (_SUPPORT, _COLLECTIONS):
-    if str(_folder) not in sys.path:
-        sys.path.insert(0, str(_folder))
+sys.path.insert(0, str(_SUPPORT))
+init_plugin_loader([str(_COLLECTIONS)])
 
 pytest_plugins = ["deployment"]
 

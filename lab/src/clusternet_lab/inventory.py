@@ -17,6 +17,7 @@ def inventory(lab: Lab) -> dict[str, Any]:
             f"clusternet_{role}_kubeconfig": str(cluster.kubeconfig),
             f"clusternet_{role}_secure_port": cluster.engine_port,
             f"clusternet_{role}_home": str(lab.folder / "hosts" / name),
+            f"clusternet_{role}_supervisor": "process",
         }
 
     children = [name for name in lab.clusters if name != "parent"]

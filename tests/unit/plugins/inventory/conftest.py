@@ -14,7 +14,6 @@ from ansible.cli.inventory import InventoryCLI  # noqa: F401 - initialises what 
 from ansible.errors import AnsibleError
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
-from ansible.plugins.loader import init_plugin_loader
 from fleet_server import FleetServer
 
 COLLECTIONS = Path(__file__).parents[4] / ".build" / "collections"
@@ -27,11 +26,6 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         if name.startswith(("K8S_AUTH_", "CLUSTERNET_INVENTORY_", "KUBE")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _collections() -> None:
-    init_plugin_loader([str(COLLECTIONS)])
 
 
 @pytest.fixture
