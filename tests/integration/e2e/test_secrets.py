@@ -83,6 +83,7 @@ def test_no_secret_in_any_output(deployment, tmp_path):
 
     logs = [path for path in (deployment.lab.folder / "hosts").rglob("*") if path.is_file() and "log" in path.name]
     assert logs, "hub and agents have no log files"
+    logs += deployment.folder.glob("*.log")
     written = {str(path): path.read_bytes() for path in logs}
 
     deployment.teardown()
