@@ -1,4 +1,4 @@
-"""How a program of the engine runs: until its work fails or a signal ends it."""
+"""What the hub and the agent have in common as programs: health, leader election, an end by signal."""
 
 from __future__ import annotations
 
@@ -6,12 +6,43 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Coroutine
+import socket
+import uuid
+from collections.abc import Coroutine, Mapping
+
+from clusternet_engine.flags import LeaderElectionFlags, ServingFlags
+from clusternet_engine.kube.client import Client
+from clusternet_engine.kube.lease import LeaderElector
+from clusternet_engine.serving import Check, HealthServer
 
 STOP_TIMEOUT = 5.0
 """Seconds a graceful stop may take."""
 
 log = logging.getLogger(__name__)
+
+
+def health_server(serving: ServingFlags, checks: Mapping[str, Check]) -> HealthServer:
+    """Return the server of health and metrics that the flags describe; `checks` decide on readiness."""
+    return HealthServer(
+        serving.bind_address,
+        serving.secure_port,
+        checks,
+        tls_cert_file=serving.tls_cert_file,
+        tls_key_file=serving.tls_private_key_file,
+    )
+
+
+def leader_elector(client: Client, election: LeaderElectionFlags) -> LeaderElector:
+    """Return the elector that the flags describe; every process has an identity of its own."""
+    return LeaderElector(
+        client,
+        election.namespace,
+        election.name,
+        f"{socket.gethostname()}_{uuid.uuid4()}",
+        lease_duration=election.lease_duration,
+        renew_deadline=election.renew_deadline,
+        retry_period=election.retry_period,
+    )
 
 
 async def run_until_stopped(work: Coroutine[None, None, None]) -> int:

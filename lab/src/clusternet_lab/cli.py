@@ -20,7 +20,8 @@ from clusternet_lab.progress import Bars, Lines, Progress
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0, 1 with one line on standard error, or 130 when interrupted."""
     options = _parser().parse_args(argv)
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT too: a shell's background job begins with it ignored
+        signal.signal(number, _interrupt)
     try:
         with Bars() if sys.stderr.isatty() and options.command in ("up", "build") else nullcontext(Lines()) as progress:
             return _run(options, progress)

@@ -185,6 +185,7 @@ class Fleet:
             if self._client.get(secret):
                 self._client.request("PATCH", secret, None, {"metadata": {"finalizers": []}}, merge)
             if self._client.get(f"/api/v1/namespaces/{namespace}"):
+                self._client.request("DELETE", f"{CLUSTERS}/namespaces/{namespace}/managedclusters")
                 self._client.request("DELETE", f"/api/v1/namespaces/{namespace}")
         for name in self.requests:
             rbac = "/apis/rbac.authorization.k8s.io/v1"

@@ -5,10 +5,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
-import socket
 import ssl
 import sys
-import uuid
 from collections.abc import Sequence
 
 from clusternet_engine import logs
@@ -26,11 +24,9 @@ from clusternet_engine.flags import (
 )
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.config import ClusterConfig, ConfigError
-from clusternet_engine.kube.lease import LeaderElector
 from clusternet_engine.model import constants as names
 from clusternet_engine.model import features
-from clusternet_engine.program import run_until_stopped
-from clusternet_engine.serving import HealthServer
+from clusternet_engine.program import health_server, leader_elector, run_until_stopped
 
 PORT = 10650
 _UNUSED_GATES = (features.SOCKET_CONNECTION, features.RECOVERY, features.MULTI_CLUSTER_SERVICE)
@@ -244,20 +240,5 @@ async def _serve(
 ) -> None:
     async with Client(config, qps=access.qps, burst=access.burst, user_agent=names.AGENT) as child:
         agent = Agent(child, config.server, settings, version())
-        elector = LeaderElector(
-            child,
-            election.namespace,
-            election.name,
-            f"{socket.gethostname()}_{uuid.uuid4()}",
-            lease_duration=election.lease_duration,
-            renew_deadline=election.renew_deadline,
-            retry_period=election.retry_period,
-        )
-        async with HealthServer(
-            serving.bind_address,
-            serving.secure_port,
-            {},
-            tls_cert_file=serving.tls_cert_file,
-            tls_key_file=serving.tls_private_key_file,
-        ):
-            await elector.run(agent.lead)
+        async with health_server(serving, {}):
+            await leader_elector(child, election).run(agent.lead)

@@ -5,10 +5,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
-import socket
 import ssl
 import sys
-import uuid
 from collections.abc import Sequence
 
 from clusternet_engine import logs
@@ -16,11 +14,9 @@ from clusternet_engine.flags import ClientFlags, LeaderElectionFlags, ServingFla
 from clusternet_engine.hub.hub import CONTROLLERS, Hub, Settings
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.config import ClusterConfig, ConfigError
-from clusternet_engine.kube.lease import LeaderElector
 from clusternet_engine.model import constants as names
 from clusternet_engine.model import features
-from clusternet_engine.program import run_until_stopped
-from clusternet_engine.serving import HealthServer
+from clusternet_engine.program import health_server, leader_elector, run_until_stopped
 
 PORT = 443
 QPS = 500.0
@@ -112,28 +108,9 @@ async def _serve(
 ) -> None:
     async with Client(config, qps=access.qps, burst=access.burst, user_agent=names.HUB) as client:
         hub = Hub(client, settings)
-        health = HealthServer(
-            serving.bind_address,
-            serving.secure_port,
-            {"informers": hub.caches.check},
-            tls_cert_file=serving.tls_cert_file,
-            tls_key_file=serving.tls_private_key_file,
-        )
-        async with health, asyncio.TaskGroup() as tasks:
+        async with health_server(serving, {"informers": hub.caches.check}), asyncio.TaskGroup() as tasks:
             tasks.create_task(hub.caches.run(), name="caches")
             if election.enabled:
-                tasks.create_task(_elect(client, election).run(hub.lead), name="leader election")
+                tasks.create_task(leader_elector(client, election).run(hub.lead), name="leader election")
             else:
                 tasks.create_task(hub.lead(), name="controllers")
-
-
-def _elect(client: Client, election: LeaderElectionFlags) -> LeaderElector:
-    return LeaderElector(
-        client,
-        election.namespace,
-        election.name,
-        f"{socket.gethostname()}_{uuid.uuid4()}",
-        lease_duration=election.lease_duration,
-        renew_deadline=election.renew_deadline,
-        retry_period=election.retry_period,
-    )
