@@ -17,7 +17,7 @@ WHEEL := roles/engine/files/requirements.txt
 help: ## Show this help
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-demo: .build/run build $(COLLECTION) ## Deploy to three real API servers and list them (lab stays up)
+demo: .build/run $(COLLECTION) ## Deploy to three real API servers and list them (lab stays up)
 	@LAB=$(LAB) lab/demo
 
 down: .build/run ## Stop the demo's lab
