@@ -145,7 +145,7 @@ def unit(session: nox.Session) -> None:
 @nox.session(tags=["integration"])
 def integration(session: nox.Session) -> None:
     """Everything against the real API servers of a lab."""
-    session.run("pytest", "tests/integration", "tests/conformance", *session.posargs)
+    session.run("pytest", "tests/conformance", "tests/integration", *session.posargs)
 
 
 @nox.session(tags=["molecule"])
