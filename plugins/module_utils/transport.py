@@ -23,7 +23,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, Optional
 from urllib.parse import quote, urlsplit
 
-from ansible.module_utils.urls import Request
 from ansible_collections.clusternet.core.plugins.module_utils.access import Access
 from ansible_collections.clusternet.core.plugins.module_utils.errors import ConfigError
 
@@ -140,6 +139,9 @@ class UrlsTransport:
             raise ConfigError(
                 "impersonate_groups", "More than one impersonated group needs the Python package urllib3."
             )
+        # Imported only here: it takes twice the time of urllib3, and hardly anybody needs it.
+        from ansible.module_utils.urls import Request
+
         self._proxy = _proxy_url(access) if uses_proxy(access) else None
         self._request = Request(
             context=ssl_context(access), follow_redirects="none", use_netrc=False, use_proxy=bool(self._proxy)
