@@ -25,6 +25,7 @@ def inventory(lab: Lab) -> dict[str, Any]:
         "all": {
             "vars": {
                 "ansible_connection": "local",
+                "ansible_pipelining": True,
                 "ansible_python_interpreter": "{{ ansible_playbook_python }}",
                 "clusternet_engine_home": str(lab.folder / "engine"),
             },

@@ -1,0 +1,76 @@
+"""The life of a deployment: predicted, made as predicted, left alone the second time, removed without a trace."""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from api import Api
+from clusternet_lab import Lab
+from deployment import Deployment
+
+PASSING = {"events", "leases", "endpointslices", "endpoints", "apiservices", "ipaddresses"}
+"""Kinds that Kubernetes makes and removes by itself."""
+
+SHARED_ENGINE = re.compile(r"clusternet\.core\.engine : (?!Run the process).*\(child1\)")
+"""The child's host is the parent's, where the engine has been installed by then; a check run installs nothing."""
+
+
+@pytest.fixture
+def undeployed(tmp_path: Path) -> Iterator[Deployment]:
+    """A parent and a child on which nothing was ever deployed."""
+    name = f"clean-{os.getpid()}"
+    try:
+        yield Deployment(Lab.up(name, children=1), tmp_path)
+    finally:
+        Lab.open(name).down()
+
+
+def stored(api: Api) -> set[str]:
+    """Return the path of every object of a cluster."""
+    groups = [f"/apis/{group['preferredVersion']['groupVersion']}" for group in api.get("/apis")["groups"]]
+    found = set()
+    for root in ("/api/v1", *groups):
+        for kind in api.get(root)["resources"]:
+            if "list" in kind["verbs"] and kind["name"] not in PASSING:
+                for item in api.items(f"{root}/{kind['name']}"):
+                    metadata = item["metadata"]
+                    found.add(f"{root}/{kind['name']}/{metadata.get('namespace', '')}/{metadata['name']}")
+    return found
+
+
+def everything(deployment: Deployment) -> set[str]:
+    """Return all objects of both clusters and all files that a deployment may leave in the lab."""
+    objects = stored(deployment.parent) | {f"child1:{path}" for path in stored(deployment.children["child1"])}
+    folders = (deployment.lab.folder / name for name in ("hosts", "engine"))
+    return objects | {str(path) for folder in folders for path in folder.rglob("*")}
+
+
+def changes(output: str) -> list[str]:
+    """Return the tasks that reported a change, with their host, in order."""
+    found, task = [], ""
+    for line in output.splitlines():
+        if heading := re.match(r"TASK \[(.*)\] \*", line):
+            task = heading[1]
+        elif host := re.match(r"changed: \[([^\] ]+)", line):
+            found.append(f"{task} ({host[1]})")
+    return found
+
+
+@pytest.mark.timeout(600)
+def test_predicted_made_kept_and_removed(undeployed: Deployment, wait_for):
+    before = everything(undeployed)
+    predicted = changes(undeployed.playbook("clusternet.core.deploy", "--check"))
+    assert everything(undeployed) == before, "the check run has left something"
+
+    made = changes(undeployed.playbook("clusternet.core.deploy"))
+    assert [change for change in predicted if not SHARED_ENGINE.match(change)] == made
+    assert changes(undeployed.playbook("clusternet.core.deploy")) == []
+
+    undeployed.playbook("clusternet.core.teardown")
+    wait_for(
+        lambda: not everything(undeployed) - before,
+        why=f"the teardown has left {sorted(everything(undeployed) - before)[:20]}",
+    )
+    assert changes(undeployed.playbook("clusternet.core.teardown")) == []
