@@ -199,21 +199,24 @@ class Lab:
     def _start(self, deadline: float, progress: Progress) -> None:
         """Bring all clusters up side by side."""
         cancelled = Event()
+        failures: list[LabError] = []
         progress.say(f"bringing up {', '.join(self.clusters)}")
 
         def bring_up(cluster: Cluster) -> None:
             try:
                 cluster.up(deadline, cancelled)
                 progress.say(f"{cluster.name} is ready")
-            except LabError:
+            except LabError as error:
+                failures.append(error)
                 cancelled.set()
-                raise
 
         with ThreadPoolExecutor(len(self.clusters)) as pool:
             try:
                 list(pool.map(bring_up, self.clusters.values()))
             finally:
                 cancelled.set()
+        if failures:
+            raise failures[0]  # the others were only cancelled
 
     def _component(self, cluster: str, component: str) -> Cluster:
         target = self.cluster(cluster)

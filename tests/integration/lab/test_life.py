@@ -76,9 +76,10 @@ def test_restarting_a_running_component_replaces_it(own_lab: Lab) -> None:
 def test_up_repairs_after_everything_was_killed_and_keeps_the_objects(own_lab: Lab, home: Path) -> None:
     with own_lab.cluster("child1").api() as api:
         assert api.request("POST", "/api/v1/namespaces", {"metadata": {"name": "kept"}})[0] == 201
-    for process in processes(own_lab.folder):
+    killed = processes(own_lab.folder)
+    for process in killed:
         process.kill()
-    psutil.wait_procs(processes(own_lab.folder), timeout=10)
+    psutil.wait_procs(killed, timeout=10)
     with Lab.up("own", home=home).cluster("child1").api() as api:
         assert api.get("/api/v1/namespaces/kept")
 
