@@ -33,6 +33,7 @@ from clusternet_engine.kube.resources import (
     SERVICE_ACCOUNTS,
     Object,
     Resource,
+    object_key,
 )
 from clusternet_engine.model import constants as names
 from clusternet_engine.model import rbac
@@ -79,10 +80,11 @@ class Approver:
         self._client = client
         self._caches = caches
         self._recorder = recorder
-        self._workers = workers
         self._reserved_namespaces = reserved_namespaces
         self._initialization = initialization
-        self._controller: Controller | None = None
+        self._controller = Controller(
+            NAME, self._reconcile, workers=workers, keys=lambda: map(object_key, caches.requests.items())
+        )
         self._obstructed: dict[str, int] = {}
         self._waiting_for_token: dict[str, float] = {}
         caches.requests.add_handler(self._on_request)
@@ -97,20 +99,10 @@ class Approver:
         """Work until cancelled; begins with all requests there are."""
         self._obstructed.clear()
         self._waiting_for_token.clear()
-        self._controller = Controller(NAME, self._reconcile, workers=self._workers)
-        try:
-            for request in self._caches.requests.items():
-                self._controller.enqueue(request["metadata"]["name"])
-            await self._controller.run()
-        finally:
-            self._controller = None
-
-    def _enqueue(self, name: str) -> None:
-        if self._controller:
-            self._controller.enqueue(name)
+        await self._controller.run()
 
     def _on_request(self, change: Change) -> None:
-        self._enqueue(change.object["metadata"]["name"])
+        self._controller.enqueue(change.object["metadata"]["name"])
 
     def _on_owned(self, change: Change) -> None:
         """What is new was made by us or changes nothing; what is gone or has changed may have to be made good."""
@@ -118,16 +110,16 @@ class Approver:
             return
         for obj in (change.old, change.new):
             for cluster_id in cluster_ids(obj) if obj else ():
-                self._enqueue(cluster_object_name(cluster_id))
+                self._controller.enqueue(cluster_object_name(cluster_id))
         for name in self._obstructed:
-            self._enqueue(name)
+            self._controller.enqueue(name)
 
     def _on_namespace_rbac(self, change: Change) -> None:
         if change.type == "ADDED":
             return
         namespace = self._caches.namespaces.get(change.object["metadata"]["namespace"])
         for cluster_id in cluster_ids(namespace) if namespace else ():
-            self._enqueue(cluster_object_name(cluster_id))
+            self._controller.enqueue(cluster_object_name(cluster_id))
 
     async def _reconcile(self, name: str) -> float | None:
         request = self._caches.requests.get(name)

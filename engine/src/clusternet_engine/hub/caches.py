@@ -13,23 +13,36 @@ from clusternet_engine.kube.resources import (
     CLUSTER_ROLE_BINDINGS,
     CLUSTER_ROLES,
     DESCRIPTIONS,
+    FEED_INVENTORIES,
+    GLOBALIZATIONS,
+    HELM_CHARTS,
+    HELM_RELEASES,
+    LOCALIZATIONS,
     MANAGED_CLUSTERS,
+    MANIFESTS,
     NAMESPACES,
     ROLE_BINDINGS,
     ROLES,
     SECRETS,
     SERVICE_ACCOUNTS,
+    SUBSCRIPTIONS,
     Object,
 )
 from clusternet_engine.model import constants as names
+from clusternet_engine.model.feeds import chart_feed, feed_reference, feed_references, manifest_references
 
 BY_CLUSTER = "cluster"
 """Index by cluster ID."""
 BY_NAMESPACE = "namespace"
+BY_SUBSCRIPTION = "subscription"
+"""Index of Bases, Descriptions and HelmReleases by the UID of their Subscription."""
+BY_FEED = "feed"
+"""Index by `feed_reference`: of the objects a feed means, and of those that list or override a feed."""
 
 _OF_CLUSTERS = f"{names.CREATED_BY_LABEL}={names.CREATED_BY_AGENT},{names.CLUSTER_ID_LABEL}"
 _RBAC_DEFAULTS = f"{names.BOOTSTRAPPING_LABEL}={names.RBAC_DEFAULTS}"
 _SERVICE_ACCOUNT_TOKENS = f"type={names.SERVICE_ACCOUNT_TOKEN_TYPE}"
+_CHILD_CREDENTIALS = f"metadata.name={names.CHILD_DEPLOYER_SECRET}"
 
 
 class Caches:
@@ -37,35 +50,69 @@ class Caches:
 
     Args:
         client: of the parent cluster.
-        initialization: whether Bases and Descriptions are needed too (feature gate ClusterInit).
+        reserved_namespace: where Manifests are kept; those elsewhere are not seen (spec/01 §1).
     """
 
-    def __init__(self, client: Client, *, initialization: bool) -> None:
+    def __init__(self, client: Client, *, reserved_namespace: str) -> None:
         self.requests = Informer(client, CLUSTER_REGISTRATION_REQUESTS)
         self.clusters = Informer(client, MANAGED_CLUSTERS)
         self.namespaces = Informer(client, NAMESPACES)
         self.accounts = Informer(client, SERVICE_ACCOUNTS, label_selector=_OF_CLUSTERS)
         self.tokens = Informer(client, SECRETS, label_selector=_OF_CLUSTERS, field_selector=_SERVICE_ACCOUNT_TOKENS)
+        self.child_credentials = Informer(client, SECRETS, field_selector=_CHILD_CREDENTIALS)
         self.cluster_roles = Informer(client, CLUSTER_ROLES, label_selector=_RBAC_DEFAULTS)
         self.cluster_role_bindings = Informer(client, CLUSTER_ROLE_BINDINGS, label_selector=_RBAC_DEFAULTS)
         self.roles = Informer(client, ROLES, label_selector=_RBAC_DEFAULTS)
         self.role_bindings = Informer(client, ROLE_BINDINGS, label_selector=_RBAC_DEFAULTS)
+        self.subscriptions = Informer(client, SUBSCRIPTIONS)
+        self.manifests = Informer(client, MANIFESTS, namespace=reserved_namespace)
+        self.charts = Informer(client, HELM_CHARTS)
+        self.globalizations = Informer(client, GLOBALIZATIONS)
+        self.localizations = Informer(client, LOCALIZATIONS)
+        self.inventories = Informer(client, FEED_INVENTORIES)
         self.bases = Informer(client, BASES)
         self.descriptions = Informer(client, DESCRIPTIONS)
+        self.releases = Informer(client, HELM_RELEASES)
         self.namespaces.add_index(BY_CLUSTER, cluster_ids)
-        for informer in (self.clusters, self.accounts, self.bases, self.descriptions):
+        self.clusters.add_index(BY_CLUSTER, _identities)
+        for informer in (
+            self.clusters,
+            self.accounts,
+            self.bases,
+            self.descriptions,
+            self.releases,
+            self.localizations,
+            self.subscriptions,
+        ):
             informer.add_index(BY_NAMESPACE, _namespaces)
+        for informer in (self.bases, self.descriptions, self.releases):
+            informer.add_index(BY_SUBSCRIPTION, _subscription_uids)
+        for informer in (self.subscriptions, self.bases):
+            informer.add_index(BY_FEED, _feeds_listed)
+        for informer in (self.globalizations, self.localizations):
+            informer.add_index(BY_FEED, _feeds_overridden)
+        self.manifests.add_index(BY_FEED, manifest_references)
+        self.charts.add_index(BY_FEED, lambda chart: (feed_reference(chart_feed(chart)),))
         self._running: Mapping[str, Informer] = {
             "clusterregistrationrequests": self.requests,
             "managedclusters": self.clusters,
             "namespaces": self.namespaces,
             "serviceaccounts": self.accounts,
             "secrets": self.tokens,
+            "credentials of children": self.child_credentials,
             "clusterroles": self.cluster_roles,
             "clusterrolebindings": self.cluster_role_bindings,
             "roles": self.roles,
             "rolebindings": self.role_bindings,
-            **({"bases": self.bases, "descriptions": self.descriptions} if initialization else {}),
+            "subscriptions": self.subscriptions,
+            "manifests": self.manifests,
+            "helmcharts": self.charts,
+            "globalizations": self.globalizations,
+            "localizations": self.localizations,
+            "feedinventories": self.inventories,
+            "bases": self.bases,
+            "descriptions": self.descriptions,
+            "helmreleases": self.releases,
         }
 
     async def run(self) -> None:
@@ -93,6 +140,11 @@ class Caches:
             reasons = "; ".join(f"{name}: {self._running[name].last_error or 'no answer yet'}" for name in missing)
             raise LookupError(f"not listed yet: {reasons}")
 
+    def feed_objects(self, feed: Object) -> list[Object]:
+        """Return the HelmChart, or the Manifests, that a feed means."""
+        reference = feed_reference(feed)
+        return self.charts.by_index(BY_FEED, reference) or self.manifests.by_index(BY_FEED, reference)
+
 
 def cluster_ids(obj: Object) -> Iterable[str]:
     """Return the cluster ID an object is labelled with, if it is."""
@@ -100,5 +152,23 @@ def cluster_ids(obj: Object) -> Iterable[str]:
     return (identity,) if identity else ()
 
 
+def _identities(cluster: Object) -> Iterable[str]:
+    return (cluster["spec"]["clusterId"],)
+
+
 def _namespaces(obj: Object) -> Iterable[str]:
     return (obj["metadata"]["namespace"],)
+
+
+def _subscription_uids(obj: Object) -> Iterable[str]:
+    uid = (obj["metadata"].get("labels") or {}).get(names.SUBSCRIPTION_UID_LABEL)
+    return (uid,) if uid else ()
+
+
+def _feeds_listed(obj: Object) -> Iterable[str]:
+    return feed_references(obj["spec"]["feeds"])
+
+
+def _feeds_overridden(obj: Object) -> Iterable[str]:
+    feed = obj["spec"].get("feed")
+    return (feed_reference(feed),) if feed else ()

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 
 from clusternet_engine import logs
 from clusternet_engine.flags import ClientFlags, LeaderElectionFlags, ServingFlags, make_parser, positive_int
-from clusternet_engine.hub.hub import CONTROLLERS, Hub, Settings
+from clusternet_engine.hub.hub import CONTROLLERS, Hub
+from clusternet_engine.hub.settings import Settings
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.config import ClusterConfig, ConfigError
 from clusternet_engine.model import constants as names
-from clusternet_engine.model import features
 from clusternet_engine.program import health_server, leader_elector, run_until_stopped
 
 PORT = 443
@@ -86,8 +86,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     settings = Settings(
         controllers=arguments.controllers,
         workers=arguments.threadiness,
-        reserved_namespaces=frozenset({election.namespace, arguments.reserved_namespace}),
-        initialization=features.enabled(arguments.feature_gates, features.CLUSTER_INIT),
+        system_namespace=election.namespace,
+        reserved_namespace=arguments.reserved_namespace,
+        gates=arguments.feature_gates,
     )
     logs.setup(arguments.verbosity)
     try:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from typing import Protocol
 
 from clusternet_engine import metrics
 from clusternet_engine.hub import approver, lifecycle
 from clusternet_engine.hub.approver import Approver
 from clusternet_engine.hub.caches import Caches
 from clusternet_engine.hub.lifecycle import Lifecycle
+from clusternet_engine.hub.settings import Settings
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.events import EventRecorder
 from clusternet_engine.kube.resources import Object
 from clusternet_engine.model import constants as names
+from clusternet_engine.model import features
 from clusternet_engine.model.conditions import find_condition
 
 CONTROLLERS = (approver.NAME, lifecycle.NAME)
@@ -22,18 +24,11 @@ CONTROLLERS = (approver.NAME, lifecycle.NAME)
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What the hub is told by its flags.
+class Runs(Protocol):
+    """What the hub's controllers have in common."""
 
-    `controllers` are the names of those to run, `workers` the keys each works on at the same time, `initialization` the
-    feature gate ClusterInit.
-    """
-
-    controllers: frozenset[str]
-    workers: int
-    reserved_namespaces: frozenset[str]
-    initialization: bool
+    async def run(self) -> None:
+        """Work until cancelled; may be called again afterwards."""
 
 
 class Hub:
@@ -45,21 +40,8 @@ class Hub:
     """
 
     def __init__(self, client: Client, settings: Settings) -> None:
-        self.caches = Caches(client, initialization=settings.initialization)
-        recorder = EventRecorder(client, names.HUB)
-        controllers: dict[str, Approver | Lifecycle] = {
-            approver.NAME: Approver(
-                client,
-                self.caches,
-                recorder,
-                workers=settings.workers,
-                reserved_namespaces=settings.reserved_namespaces,
-                initialization=settings.initialization,
-            ),
-            lifecycle.NAME: Lifecycle(
-                client, self.caches, recorder, workers=settings.workers, initialization=settings.initialization
-            ),
-        }
+        self.caches = Caches(client, reserved_namespace=settings.reserved_namespace)
+        controllers = _controllers(client, self.caches, settings)
         self._controllers = {name: controllers[name] for name in settings.controllers}
         metrics.CLUSTERS_REGISTERED.set_function(lambda: len(self.caches.clusters.items()))
         metrics.CLUSTERS_READY.set_function(lambda: sum(map(_is_ready, self.caches.clusters.items())))
@@ -71,6 +53,24 @@ class Hub:
         async with asyncio.TaskGroup() as tasks:
             for name, controller in self._controllers.items():
                 tasks.create_task(controller.run(), name=name)
+
+
+def _controllers(client: Client, caches: Caches, settings: Settings) -> dict[str, Runs]:
+    recorder = EventRecorder(client, names.HUB)
+    initialization = settings.enabled(features.CLUSTER_INIT)
+    return {
+        approver.NAME: Approver(
+            client,
+            caches,
+            recorder,
+            workers=settings.workers,
+            reserved_namespaces=frozenset({settings.system_namespace, settings.reserved_namespace}),
+            initialization=initialization,
+        ),
+        lifecycle.NAME: Lifecycle(
+            client, caches, recorder, workers=settings.workers, initialization=initialization
+        ),
+    }
 
 
 def _is_ready(cluster: Object) -> bool:

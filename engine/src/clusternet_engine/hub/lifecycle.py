@@ -44,9 +44,10 @@ class Lifecycle:
         self._client = client
         self._caches = caches
         self._recorder = recorder
-        self._workers = workers
         self._initialization = initialization
-        self._controller: Controller | None = None
+        self._controller = Controller(
+            NAME, self._reconcile, workers=workers, keys=lambda: map(object_key, caches.clusters.items())
+        )
         self._heartbeats = Heartbeats(time.monotonic())
         caches.clusters.add_handler(self._on_cluster)
         caches.bases.add_handler(self._on_deployment)
@@ -55,23 +56,15 @@ class Lifecycle:
     async def run(self) -> None:
         """Work until cancelled; begins with all clusters there are."""
         self._heartbeats = Heartbeats(time.monotonic())
-        self._controller = Controller(NAME, self._reconcile, workers=self._workers)
-        try:
-            for cluster in self._caches.clusters.items():
-                self._controller.enqueue(object_key(cluster))
-            await self._controller.run()
-        finally:
-            self._controller = None
+        await self._controller.run()
 
     def _on_cluster(self, change: Change) -> None:
-        if self._controller:
-            self._controller.enqueue(object_key(change.object))
+        self._controller.enqueue(object_key(change.object))
 
     def _on_deployment(self, change: Change) -> None:
         """A Base or Description has changed; it may be the one that its namespace's clusters wait for."""
-        if self._controller:
-            for cluster in self._caches.clusters.by_index(BY_NAMESPACE, change.object["metadata"]["namespace"]):
-                self._controller.enqueue(object_key(cluster))
+        for cluster in self._caches.clusters.by_index(BY_NAMESPACE, change.object["metadata"]["namespace"]):
+            self._controller.enqueue(object_key(cluster))
 
     async def _reconcile(self, key: str) -> float | None:
         namespace, name = split_key(key)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from clusternet_engine import metrics
 from clusternet_engine.kube.errors import ApiError, Conflict, ConnectionFailed
@@ -28,17 +28,21 @@ class Controller:
     :param name: of logs and metrics.
     :param reconcile: takes a key, ``namespace/name`` or ``name``; brings the world nearer; safe to run twice.
     :param workers: keys reconciled at the same time.
+    :param keys: gives the keys that every :meth:`run` begins with.
     """
 
-    def __init__(self, name: str, reconcile: Reconcile, *, workers: int = 10) -> None:
+    def __init__(
+        self, name: str, reconcile: Reconcile, *, workers: int = 10, keys: Callable[[], Iterable[str]] = tuple
+    ) -> None:
         self.name = name
         self._reconcile = reconcile
         self._workers = workers
+        self._keys = keys
         self._queue: WorkQueue[str] = WorkQueue()
         metrics.QUEUE_DEPTH.labels(name).set_function(lambda: len(self._queue))
 
     def enqueue(self, key: str) -> None:
-        """Reconcile a key soon; keys enqueued before :meth:`run` wait for it."""
+        """Reconcile a key soon; keys enqueued before :meth:`run` wait for it, those after its end are dropped."""
         self._queue.add(key)
 
     def enqueue_after(self, key: str, seconds: float) -> None:
@@ -46,7 +50,11 @@ class Controller:
         self._queue.add_after(key, seconds)
 
     async def run(self) -> None:
-        """Work until cancelled."""
+        """Work until cancelled; may be called again afterwards."""
+        if self._queue.is_shut_down:
+            self._queue = WorkQueue()
+        for key in self._keys():
+            self._queue.add(key)
         try:
             async with asyncio.TaskGroup() as group:
                 for number in range(self._workers):

@@ -42,6 +42,11 @@ class WorkQueue(Generic[K]):
         """Keys that wait for a worker now; neither delayed ones nor those being worked on."""
         return len(self._dirty - self._processing)
 
+    @property
+    def is_shut_down(self) -> bool:
+        """Whether :meth:`shut_down` was called."""
+        return self._shut_down
+
     def add(self, key: K) -> None:
         """Make a key ready, unless it is already; ignored after :meth:`shut_down`."""
         if self._shut_down or key in self._dirty:

@@ -95,5 +95,16 @@ CLUSTER_REGISTRATION_REQUESTS = Resource(
     "clusters.clusternet.io", "v1beta1", "clusterregistrationrequests", "ClusterRegistrationRequest", namespaced=False
 )
 MANAGED_CLUSTERS = Resource("clusters.clusternet.io", "v1beta1", "managedclusters", "ManagedCluster", namespaced=True)
+SUBSCRIPTIONS = Resource("apps.clusternet.io", "v1alpha1", "subscriptions", "Subscription", namespaced=True)
+HELM_CHARTS = Resource("apps.clusternet.io", "v1alpha1", "helmcharts", "HelmChart", namespaced=True)
+MANIFESTS = Resource("apps.clusternet.io", "v1alpha1", "manifests", "Manifest", namespaced=True)
+GLOBALIZATIONS = Resource("apps.clusternet.io", "v1alpha1", "globalizations", "Globalization", namespaced=False)
+LOCALIZATIONS = Resource("apps.clusternet.io", "v1alpha1", "localizations", "Localization", namespaced=True)
+FEED_INVENTORIES = Resource("apps.clusternet.io", "v1alpha1", "feedinventories", "FeedInventory", namespaced=True)
 BASES = Resource("apps.clusternet.io", "v1alpha1", "bases", "Base", namespaced=True)
 DESCRIPTIONS = Resource("apps.clusternet.io", "v1alpha1", "descriptions", "Description", namespaced=True)
+HELM_RELEASES = Resource("apps.clusternet.io", "v1alpha1", "helmreleases", "HelmRelease", namespaced=True)
+CUSTOM_RESOURCE_DEFINITIONS = Resource(
+    "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False
+)
+API_SERVICES = Resource("apiregistration.k8s.io", "v1", "apiservices", "APIService", namespaced=False)

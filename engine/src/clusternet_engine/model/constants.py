@@ -6,6 +6,9 @@ from __future__ import annotations
 CLUSTERS_GROUP = "clusters.clusternet.io"
 APPS_GROUP = "apps.clusternet.io"
 PROXIES_GROUP = "proxies.clusternet.io"
+SHADOW_GROUP = "shadow"
+SHADOW_VERSION = "v1alpha1"
+SHADOW_CATEGORY = "clusternet.shadow"
 
 # Labels
 REGISTERED_BY_LABEL = "clusters.clusternet.io/registered-by"
@@ -13,9 +16,15 @@ CLUSTER_ID_LABEL = "clusters.clusternet.io/cluster-id"
 CLUSTER_NAME_LABEL = "clusters.clusternet.io/cluster-name"
 BOOTSTRAPPING_LABEL = "clusters.clusternet.io/bootstrapping"
 CREATED_BY_LABEL = "clusternet.io/created-by"
+CONFIG_GROUP_LABEL = "apps.clusternet.io/config.group"
+CONFIG_VERSION_LABEL = "apps.clusternet.io/config.version"
 CONFIG_KIND_LABEL = "apps.clusternet.io/config.kind"
+CONFIG_NAME_LABEL = "apps.clusternet.io/config.name"
 CONFIG_NAMESPACE_LABEL = "apps.clusternet.io/config.namespace"
 CONFIG_UID_LABEL = "apps.clusternet.io/config.uid"
+SUBSCRIPTION_UID_LABEL = "apps.clusternet.io/subs.uid"
+SUBSCRIPTION_NAME_LABEL = "apps.clusternet.io/subs.name"
+SUBSCRIPTION_NAMESPACE_LABEL = "apps.clusternet.io/subs.namespace"
 NODE_LABEL_PREFIX = "node.clusternet.io/"
 
 # Values of labels
@@ -32,8 +41,15 @@ LEGACY_CLUSTER_ID_ANNOTATION = "legacy-cluster-id"
 SKIP_CLUSTER_INIT_ANNOTATION = "clusters.clusternet.io/skip-cluster-init"
 CLUSTER_INIT_BASE_ANNOTATION = "apps.clusternet.io/cluster-init-base"
 DEFAULT_CLUSTER_INIT_ANNOTATION = "apps.clusternet.io/is-default-cluster-init"
+FEED_PROTECTION_ANNOTATION = "apps.clusternet.io/feed-protection"
+SKIP_VALIDATING_ANNOTATION = "apps.clusternet.io/skip-validating"
+OWNED_BY_DESCRIPTION_ANNOTATION = "apps.clusternet.io/owned-by-description"
+LAST_APPLIED_ANNOTATION = "clusternet.io/last-applied-configuration"
+KUBECTL_LAST_APPLIED_ANNOTATION = "kubectl.kubernetes.io/last-applied-configuration"
 
+# Finalizers
 FINALIZER = "apps.clusternet.io/finalizer"
+FEED_PROTECTION_FINALIZER = "apps.clusternet.io/feed-protection"
 
 # Taints of ManagedClusters
 UNSCHEDULABLE_TAINT = "clusters.clusternet.io/unschedulable"
@@ -61,9 +77,49 @@ DENIED = "Denied"
 # Values of spec fields
 CLUSTER_TYPES = ("StandardCluster", "EdgeCluster")
 SYNC_MODES = ("Push", "Pull", "Dual")
+PUSH = "Push"
 PULL = "Pull"
+DUAL = "Dual"
+
+# Publishing: values of spec and status fields (spec/01 §3)
+DEFAULT_SCHEDULER = "default"
+REPLICATION = "Replication"
+DIVIDING = "Dividing"
+STATIC = "Static"
+DYNAMIC = "Dynamic"
+SPREAD = "Spread"
+APPLY_NOW = "ApplyNow"
+APPLY_LATER = "ApplyLater"
+DEFAULT_PRIORITY = 500
+REPLICA_PRIORITY = 1000
+OVERRIDE_TYPES = ("Helm", "JSONPatch", "MergePatch", "FieldJSONPatch", "FieldMergePatch")
+CHART_FOUND = "Found"
+CHART_NOT_FOUND = "NotFound"
+DEPLOYER_HELM = "Helm"
+DEPLOYER_GENERIC = "Generic"
+DESCRIPTION_PENDING = "Pending"
 DESCRIPTION_SUCCESS = "Success"
+DESCRIPTION_FAILURE = "Failure"
+DESCRIPTION_INSTALLING = "Installing"
+DESCRIPTION_UPGRADING = "Upgrading"
+DESCRIPTION_UNINSTALLING = "Uninstalling"
+DESCRIPTION_SUPERSEDED = "Superseded"
+DESCRIPTION_UNKNOWN = "Unknown"
+
+# Conditions of Subscriptions; not in Clusternet's own API
+SCHEDULED = "Scheduled"
+RENDERED = "Rendered"
+DEPLOYED = "Deployed"
+
+# Kinds
+SUBSCRIPTION_KIND = "Subscription"
 BASE_KIND = "Base"
+DESCRIPTION_KIND = "Description"
+HELM_CHART_KIND = "HelmChart"
+HELM_RELEASE_KIND = "HelmRelease"
+MANIFEST_KIND = "Manifest"
+LOCALIZATION_KIND = "Localization"
+GLOBALIZATION_KIND = "Globalization"
 
 # Fixed names
 SYSTEM_NAMESPACE = "clusternet-system"

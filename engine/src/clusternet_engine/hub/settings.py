@@ -1,0 +1,31 @@
+"""What the hub is told by its flags."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from clusternet_engine.model import features
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The hub's own flags (spec/05 §7), checked.
+
+    Attributes:
+        controllers: names of those to run.
+        workers: keys each controller works on at the same time.
+        system_namespace: where the hub keeps its Lease and its serving certificate.
+        reserved_namespace: where Manifests are kept.
+        gates: feature gates.
+    """
+
+    controllers: frozenset[str]
+    workers: int
+    system_namespace: str
+    reserved_namespace: str
+    gates: Mapping[str, bool]
+
+    def enabled(self, gate: str) -> bool:
+        """Return whether a feature gate is on."""
+        return features.enabled(self.gates, gate)
