@@ -7,11 +7,14 @@ import logging
 import os
 import signal
 import socket
+import sys
 import uuid
 from collections.abc import Coroutine, Mapping
+from typing import NoReturn
 
 from clusternet_engine.flags import LeaderElectionFlags, ServingFlags
 from clusternet_engine.kube.client import Client
+from clusternet_engine.kube.config import ConfigError
 from clusternet_engine.kube.lease import LeaderElector
 from clusternet_engine.serving import Check, HealthServer
 
@@ -45,10 +48,16 @@ def leader_elector(client: Client, election: LeaderElectionFlags) -> LeaderElect
     )
 
 
+def run_program(work: Coroutine[None, None, None]) -> NoReturn:
+    """Do the work until the program is told to stop, then end the process with :func:`run_until_stopped`'s code."""
+    sys.exit(asyncio.run(run_until_stopped(work)))
+
+
 async def run_until_stopped(work: Coroutine[None, None, None]) -> int:
     """Do the work until SIGTERM or SIGINT comes; return the exit code: 0 after a signal, 1 if the work has ended.
 
-    A work that doesn't end within `STOP_TIMEOUT` after the signal is abandoned and the process ends with 1.
+    A failure that its user has to mend (configuration, certificates, addresses, files) is logged as one line. A work
+    that doesn't end within `STOP_TIMEOUT` after the signal is abandoned and the process ends with 1.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -59,7 +68,11 @@ async def run_until_stopped(work: Coroutine[None, None, None]) -> int:
     await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
     if working.done():
-        log.error("the work has ended by itself", exc_info=working.exception())
+        match working.exception():
+            case (ConfigError() | OSError()) as error:
+                log.error("%s", error)
+            case error:
+                log.error("the work has ended by itself", exc_info=error)
         return 1
     log.info("stopping")
     working.cancel()

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import logging
-import ssl
-import sys
 from collections.abc import Sequence
 
 from clusternet_engine import logs
@@ -23,10 +20,10 @@ from clusternet_engine.flags import (
     version,
 )
 from clusternet_engine.kube.client import Client
-from clusternet_engine.kube.config import ClusterConfig, ConfigError
+from clusternet_engine.kube.config import ClusterConfig
 from clusternet_engine.model import constants as names
 from clusternet_engine.model import features
-from clusternet_engine.program import health_server, leader_elector, run_until_stopped
+from clusternet_engine.program import health_server, leader_elector, run_program
 
 PORT = 10650
 _UNUSED_GATES = (features.SOCKET_CONNECTION, features.RECOVERY, features.MULTI_CLUSTER_SERVICE)
@@ -222,22 +219,11 @@ def main(argv: Sequence[str] | None = None) -> None:
             log.warning("feature gate %s has no effect: this agent does not do that", gate)
     if settings.insecure_skip_tls_verify:
         log.warning("the certificate of the parent is not verified: --insecure-skip-tls-verify was asked for")
-    try:
-        config = ClusterConfig.load(access.kubeconfig, access.context)
-        work = _serve(config, settings, access, serving, election)
-        sys.exit(asyncio.run(run_until_stopped(work)))
-    except (ConfigError, ssl.SSLError, OSError) as error:
-        log.error("%s", error)
-        sys.exit(1)
+    run_program(_serve(settings, access, serving, election))
 
 
-async def _serve(
-    config: ClusterConfig,
-    settings: Settings,
-    access: ClientFlags,
-    serving: ServingFlags,
-    election: LeaderElectionFlags,
-) -> None:
+async def _serve(settings: Settings, access: ClientFlags, serving: ServingFlags, election: LeaderElectionFlags) -> None:
+    config = ClusterConfig.load(access.kubeconfig, access.context)
     async with Client(config, qps=access.qps, burst=access.burst, user_agent=names.AGENT) as child:
         agent = Agent(child, config.server, settings, version())
         async with health_server(serving, {}):

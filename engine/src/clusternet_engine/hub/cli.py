@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
-import ssl
-import sys
 from collections.abc import Sequence
 
 from clusternet_engine import logs
@@ -14,9 +12,9 @@ from clusternet_engine.flags import ClientFlags, LeaderElectionFlags, ServingFla
 from clusternet_engine.hub.hub import CONTROLLERS, Hub
 from clusternet_engine.hub.settings import Settings
 from clusternet_engine.kube.client import Client
-from clusternet_engine.kube.config import ClusterConfig, ConfigError
+from clusternet_engine.kube.config import ClusterConfig
 from clusternet_engine.model import constants as names
-from clusternet_engine.program import health_server, leader_elector, run_until_stopped
+from clusternet_engine.program import health_server, leader_elector, run_program
 
 PORT = 443
 QPS = 500.0
@@ -91,22 +89,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         gates=arguments.feature_gates,
     )
     logs.setup(arguments.verbosity)
-    try:
-        config = ClusterConfig.load(access.kubeconfig, access.context)
-        work = _serve(config, settings, access, serving, election)
-        sys.exit(asyncio.run(run_until_stopped(work)))
-    except (ConfigError, ssl.SSLError, OSError) as error:
-        log.error("%s", error)
-        sys.exit(1)
+    run_program(_serve(settings, access, serving, election))
 
 
-async def _serve(
-    config: ClusterConfig,
-    settings: Settings,
-    access: ClientFlags,
-    serving: ServingFlags,
-    election: LeaderElectionFlags,
-) -> None:
+async def _serve(settings: Settings, access: ClientFlags, serving: ServingFlags, election: LeaderElectionFlags) -> None:
+    config = ClusterConfig.load(access.kubeconfig, access.context)
     async with Client(config, qps=access.qps, burst=access.burst, user_agent=names.HUB) as client:
         hub = Hub(client, settings)
         async with health_server(serving, {"informers": hub.caches.check}), asyncio.TaskGroup() as tasks:

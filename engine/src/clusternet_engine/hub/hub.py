@@ -67,9 +67,7 @@ def _controllers(client: Client, caches: Caches, settings: Settings) -> dict[str
             reserved_namespaces=frozenset({settings.system_namespace, settings.reserved_namespace}),
             initialization=initialization,
         ),
-        lifecycle.NAME: Lifecycle(
-            client, caches, recorder, workers=settings.workers, initialization=initialization
-        ),
+        lifecycle.NAME: Lifecycle(client, caches, recorder, workers=settings.workers, initialization=initialization),
     }
 
 
