@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 import tarfile
 import tempfile
@@ -20,6 +21,8 @@ ROOT = Path(__file__).parent
 DIST = ROOT / ".build" / "dist"
 COLLECTIONS = ROOT / ".build" / "collections"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "clusternet.core"
+BESIDE = ("tests/integration/engine", "tests/integration/lab")
+"""The half of the integration tests that runs beside the rest."""
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
@@ -144,8 +147,20 @@ def unit(session: nox.Session) -> None:
 
 @nox.session(tags=["integration"])
 def integration(session: nox.Session) -> None:
-    """Everything against the real API servers of a lab."""
-    session.run("pytest", "tests/conformance", "tests/integration", *session.posargs)
+    """Everything against the real API servers of labs: two halves side by side, since most of the time is waiting."""
+    if session.posargs:
+        session.run("pytest", *session.posargs)
+        return
+    with tempfile.TemporaryFile("w+") as output:
+        beside = subprocess.Popen(["pytest", *BESIDE], stdout=output, stderr=subprocess.STDOUT)
+        try:
+            session.run("pytest", "tests/conformance", "tests/integration", *(f"--ignore={path}" for path in BESIDE))
+        finally:
+            failed = beside.wait()
+            output.seek(0)
+            print(output.read())
+    if failed:
+        session.error("tests that ran beside the others failed")
 
 
 @nox.session(tags=["molecule"])
