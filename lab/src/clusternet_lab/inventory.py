@@ -6,6 +6,7 @@ from clusternet_lab.lab import Lab
 
 _REGIONS = ("north", "south", "east", "west")
 _ENVIRONMENTS = ("production", "staging")
+_SYNC_MODES = ("Dual", "Pull")
 
 
 def inventory(lab: Lab) -> dict[str, Any]:
@@ -35,6 +36,7 @@ def inventory(lab: Lab) -> dict[str, Any]:
                     "hosts": {
                         name: {
                             **host(name, "agent"),
+                            "clusternet_agent_sync_mode": _SYNC_MODES[number % len(_SYNC_MODES)],
                             "clusternet_agent_cluster_labels": {
                                 "env": _ENVIRONMENTS[number % len(_ENVIRONMENTS)],
                                 "region": _REGIONS[number % len(_REGIONS)],
