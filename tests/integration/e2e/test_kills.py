@@ -8,10 +8,9 @@ import random
 import time
 from calendar import timegm
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import pytest
+from chaos import QUICK_ELECTION, disturb, plan
 from deployment import CLUSTERS, Deployment, ready
 from programs import Programs
 
@@ -19,31 +18,9 @@ ROUNDS = 20
 WINDOW = 2.0  # seconds after its start in which a registration is disturbed
 ROUND_TIMEOUT = 60.0
 CHILDREN = ("child1", "child2")
+CLUSTER_NAMES = ("parent", *CHILDREN)
 OURS = "clusternet.io/created-by=clusternet-agent"
 ID = "clusters.clusternet.io/cluster-id"
-QUICK_ELECTION = [
-    "--leader-elect-lease-duration=3s",
-    "--leader-elect-renew-deadline=2s",
-    "--leader-elect-retry-period=500ms",
-]
-
-
-@dataclass(frozen=True)
-class Kill:
-    """One kill: seconds after the start of the round, and the victim."""
-
-    at: float
-    victim: str  # "parent", "child1", "child2" (hub or agent), or "kube-apiserver of …"
-
-
-def plan(generator: random.Random) -> list[Kill]:
-    """Draw the kills of a round: the hub, one agent and one API server, each at a moment of its own."""
-    victims = [
-        "parent",
-        generator.choice(CHILDREN),
-        f"kube-apiserver of {generator.choice(('parent', *CHILDREN))}",
-    ]
-    return sorted((Kill(generator.uniform(0, WINDOW), victim) for victim in victims), key=lambda kill: kill.at)
 
 
 @pytest.fixture
@@ -54,34 +31,6 @@ def programs(deployment):
     deployment.lab.wait_ready()
     for child in CHILDREN:
         programs.forget(child)
-
-
-def disturb(deployment: Deployment, programs: Programs, kills: list[Kill]) -> None:
-    """Carry the kills out at their moments and bring every victim back at once."""
-    start = time.monotonic()
-    with ThreadPoolExecutor(1) as restarts:
-        pending = []
-        for kill in kills:
-            time.sleep(max(0.0, start + kill.at - time.monotonic()))
-            component, _, cluster = kill.victim.partition(" of ")
-            if cluster:
-                deployment.lab.kill(cluster, component)
-                pending.append(restarts.submit(revive, deployment, cluster, component))
-            else:
-                programs.kill(component)
-                programs.start(component)
-        for restart in pending:
-            restart.result()
-
-
-def revive(deployment: Deployment, cluster: str, component: str) -> None:
-    """Bring an API server back, and on the parent the controller manager that issues tokens.
-
-    After some losses its watches back off for half a minute, which is Kubernetes' patience, not what is tested here.
-    """
-    deployment.lab.restart(cluster, component)
-    if cluster == "parent":
-        deployment.lab.restart(cluster, "kube-controller-manager")
 
 
 def duplicates(deployment: Deployment, identities: set[str]) -> dict[str, list[str]]:
@@ -110,8 +59,9 @@ def test_kills_at_random_moments_of_registration(deployment, programs, wait_for)
     try:
         programs.start("parent")
         for number in range(ROUNDS):
-            kills = plan(generator)
-            print(f"round {number}: {', '.join(f'{kill.victim} at {kill.at:.2f} s' for kill in kills)}", flush=True)
+            victims = ("parent", generator.choice(CHILDREN), f"kube-apiserver of {generator.choice(CLUSTER_NAMES)}")
+            kills = plan(generator, victims, WINDOW)
+            print(f"round {number}: {', '.join(map(str, kills))}", flush=True)
             for child in CHILDREN:
                 programs.forget(child)
                 programs.start(child)
