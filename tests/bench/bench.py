@@ -1,4 +1,4 @@
-"""`make bench`: what registering, tasks and listing cost, beside the figures to beat.
+"""`make bench`: what registering, publishing, tasks and listing cost, beside the figures to beat.
 
 A lab of its own is made and removed. Times depend on the machine, so the verdicts on tasks and inventories compare CPU
 time measured in the same run.
@@ -17,12 +17,14 @@ os.environ["ANSIBLE_COLLECTIONS_PATH"] = str(HERE.parents[1] / ".build" / "colle
 
 import fleet  # noqa: E402
 import inventory  # noqa: E402
+import publishing  # noqa: E402
 import registration  # noqa: E402
 import tasks  # noqa: E402
 from audit import RequestCounter  # noqa: E402
 from clusternet_lab import Lab  # noqa: E402
 from deployment import Deployment  # noqa: E402
 from inventory import Listing  # noqa: E402
+from publishing import Publishing  # noqa: E402
 from registration import Registration  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
@@ -95,6 +97,43 @@ def task_rows(found: dict[str, Task]) -> Iterator[Row]:
         )
 
 
+def publishing_rows(found: Publishing) -> Iterator[Row]:
+    """Put the figures of publishing beside design's; of the two children one is pushed to, the other pulls."""
+    for (feeds, child), times in found.delivered.items():
+        direct, limit = found.direct[feeds], {1: 0.080, 20: 0.280}[feeds]
+        way = "pulled" if child == "child2" else "pushed"
+        yield Row(
+            f"Subscription → {feeds} object{'s' if feeds > 1 else ''} on a child, {way}, p50 / p95",
+            _milliseconds(times),
+            f"{times.median / direct.median:.1f} × creating them there at once ({_milliseconds(direct)})",
+            f"≤ {limit * 1000:.0f} ms",
+            times.median <= limit,
+        )
+    for child, times in found.override.items():
+        way = "pulled" if child == "child2" else "pushed"
+        what = f"changed override → child, {way}, p50 / p95"
+        yield Row(what, _milliseconds(times), "", "≤ 100 ms", times.median <= 0.1)
+    count, clusters = publishing.SUBSCRIPTION_COUNT, publishing.CLUSTER_COUNT
+    yield Row(
+        f"{count:,} Subscriptions × {clusters} clusters → all Descriptions",
+        f"{found.fleet.seconds:.0f} s",
+        f"{count * clusters / found.fleet.seconds:.0f} Descriptions a second;"
+        f" hub used {found.fleet.cpu:.0f} CPU-s and then has {found.fleet.memory:.0f} MiB",
+    )
+    smallest = found.growth[0]
+    for growth in found.growth:
+        yield Row(
+            f"one Subscription × {growth.clusters:,} clusters → scheduled / all Descriptions",
+            f"{growth.scheduled:.2f} s / {growth.described:.1f} s",
+            f"{growth.clusters / smallest.clusters:.0f} × the clusters:"
+            f" {growth.scheduled / smallest.scheduled:.1f} × / {growth.described / smallest.described:.1f} × the time",
+        )
+
+
+def _milliseconds(times: publishing.Times) -> str:
+    return f"{times.median * 1000:.0f} / {times.p95 * 1000:.0f} ms"
+
+
 def listing_rows(found: Listing) -> Iterator[Row]:
     """Put the listing of a fleet beside its floor."""
     pages = -(-found.size // PAGE)
@@ -123,6 +162,9 @@ def measure(lab: Lab, folder: Path, console: Console) -> Iterator[Row]:
     deployment.ensure()
     console.log("registering")
     yield from registration_rows(registration.registration(deployment))
+    deployment.ensure()
+    console.log("publishing")
+    yield from publishing_rows(publishing.publishing(deployment))
     counter = RequestCounter(parent.audit_log, deployment.parent.get)
     for size in SIZES:
         namespace = f"bench-{size}"
