@@ -59,7 +59,7 @@ class FleetWork:
     def unregister(self, force: bool) -> None:
         """Remove the clusters from the parent, then wait until their namespaces are gone."""
         found = unregister.find(self._client, self._chosen)
-        self._refuse_ambiguous((registered.name, registered.namespace_name) for registered in found)
+        self._refuse_ambiguous((item.name, item.namespace_name) for item in found if not item.leaving)
         removals = []
         for registered in found:
             removal = unregister.Removal(self._reconciler, registered)

@@ -54,6 +54,13 @@ class Registered(NamedTuple):
             return self.cluster["metadata"]["namespace"]
         return self.namespace["metadata"]["name"] if self.namespace is not None else None
 
+    @property
+    def leaving(self) -> bool:
+        """Whether all that is left is a namespace that is being removed already."""
+        if self.cluster is not None or self.request is not None or self.namespace is None:
+            return False
+        return bool(self.namespace["metadata"].get("deletionTimestamp"))
+
 
 def find(client: Client, chosen: Selection) -> list[Registered]:
     """What there is of the chosen clusters, by name; names also find clusters whose ManagedCluster is gone already.
