@@ -69,7 +69,8 @@ def _parser() -> argparse.ArgumentParser:
     command("inventory", "Print an Ansible inventory of a lab.")
     command("down", "End every process of a lab and remove its folder.")
     command("list", "List the labs.")
-    command("build", "Only build the programs the labs run.")
+    build = command("build", "Only build the programs the labs run.")
+    build.add_argument("--helm", action="store_true", help="also Helm, which hubs and agents run to install charts")
     return parser
 
 
@@ -85,7 +86,9 @@ def _count(least: int) -> Callable[[str], int]:
 def _run(options: argparse.Namespace, progress: Progress) -> int:
     match options.command:
         case "build":
-            programs.ensure(nodes=True, progress=progress)
+            programs.ensure(nodes=True, helm=options.helm, progress=progress)
+            if options.helm:
+                print(programs.HELM.path)
             return 0
         case "list":
             report.show(report.labs_table(labs()))

@@ -45,7 +45,9 @@ class Program:
         """The flags for ``go build -ldflags``: no debug information, the version stamped in."""
         version = self._in_go_mod(rf"^\s*{re.escape(self.module)} (v\S+)")
         major, minor, _ = version.removeprefix("v").split(".", 2)
-        values = {"gitVersion": version, "gitMajor": major, "gitMinor": minor, "Version": version}
+        values = {
+            "gitVersion": version, "gitMajor": major, "gitMinor": minor, "Version": version, "version": version
+        }  # fmt: skip
         stamps = (f"-X {variable}={values[variable.rpartition('.')[2]]}" for variable in self.version_variables)
         return " ".join(["-s", "-w", *stamps])
 
@@ -79,6 +81,9 @@ KUBERNETES = Program(
 KWOK = Program(
     _SOURCES / "kwok", "sigs.k8s.io/kwok/cmd/kwok", "sigs.k8s.io/kwok", ("sigs.k8s.io/kwok/pkg/consts.Version",)
 )
+HELM = Program(
+    _SOURCES / "helm", "helm.sh/helm/v3/cmd/helm", "helm.sh/helm/v3", ("helm.sh/helm/v3/internal/version.version",)
+)
 
 
 @cache
@@ -87,13 +92,13 @@ def paths() -> dict[str, Path]:
     return {**dict.fromkeys((*STORAGE, *CONTROL, "kubectl"), KUBERNETES.path), NODES: KWOK.path}
 
 
-def ensure(*, nodes: bool, progress: Progress) -> None:
-    """Build what isn't built yet; with ``nodes`` also what simulates nodes.
+def ensure(*, nodes: bool, helm: bool = False, progress: Progress) -> None:
+    """Build what isn't built yet; with ``nodes`` also what simulates nodes, with ``helm`` the program `helm`.
 
     Raises:
         LabError: the build failed, in one line; most often there is no network.
     """
-    for program in (KUBERNETES, KWOK) if nodes else (KUBERNETES,):
+    for program in (KUBERNETES, *([KWOK] if nodes else []), *([HELM] if helm else [])):
         if not program.path.exists():
             _build(program, progress)
 
