@@ -45,6 +45,8 @@ FEED_PROTECTION_ANNOTATION = "apps.clusternet.io/feed-protection"
 SKIP_VALIDATING_ANNOTATION = "apps.clusternet.io/skip-validating"
 OWNED_BY_DESCRIPTION_ANNOTATION = "apps.clusternet.io/owned-by-description"
 LAST_APPLIED_ANNOTATION = "clusternet.io/last-applied-configuration"
+REBALANCE_ANNOTATION = "apps.clusternet.io/rebalance"
+"""Not in Clusternet's own API: `"true"` on a Subscription divides replicas anew when clusters come, go or are lost."""
 KUBECTL_LAST_APPLIED_ANNOTATION = "kubectl.kubernetes.io/last-applied-configuration"
 
 # Finalizers
@@ -55,6 +57,8 @@ FEED_PROTECTION_FINALIZER = "apps.clusternet.io/feed-protection"
 UNSCHEDULABLE_TAINT = "clusters.clusternet.io/unschedulable"
 INITIALIZATION_TAINT = "clusters.clusternet.io/initialization"
 NO_SCHEDULE = "NoSchedule"
+NO_EXECUTE = "NoExecute"
+PREFER_NO_SCHEDULE = "PreferNoSchedule"
 
 # Conditions of ManagedClusters and their reasons
 READY = "Ready"
@@ -113,6 +117,7 @@ DEPLOYED = "Deployed"
 
 # Kinds
 SUBSCRIPTION_KIND = "Subscription"
+FEED_INVENTORY_KIND = "FeedInventory"
 BASE_KIND = "Base"
 DESCRIPTION_KIND = "Description"
 HELM_CHART_KIND = "HelmChart"
@@ -126,6 +131,7 @@ SYSTEM_NAMESPACE = "clusternet-system"
 RESERVED_NAMESPACE = "clusternet-reserved"
 HUB = "clusternet-hub"
 AGENT = "clusternet-agent"
+SCHEDULER = "clusternet-scheduler"
 PARENT_CLUSTER_SECRET = "parent-cluster"  # noqa: S105 - the name of a Secret
 CHILD_DEPLOYER_SECRET = "child-cluster-deployer"  # noqa: S105 - the name of a Secret
 REGISTRATION_SECRET = "clusternet-agent-cluster-registration"  # noqa: S105 - the name of a Secret
