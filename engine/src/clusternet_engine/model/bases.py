@@ -1,0 +1,163 @@
+"""Bases: one for each cluster of a Subscription, and the Localizations that divide replicas (spec/03 §4.4, §5)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+
+import orjson
+
+from clusternet_engine.kube.resources import BASES, LOCALIZATIONS, Object
+from clusternet_engine.model import constants as names
+from clusternet_engine.model.feeds import feed_key
+
+SUBSCRIPTION_NAME_IN_LABELS = 57
+"""Characters up to which the name of a Subscription is put into the labels of its Bases (spec/03 §5)."""
+
+_NAME_BUDGET = 52
+"""Characters of a Subscription's name that are kept, so that `<base>-helm` can be the value of a label."""
+
+
+def suffix(*parts: str) -> str:
+    """Return five characters as of Kubernetes' generated names, the same ones for the same parts every time."""
+    number = int.from_bytes(hashlib.sha256("\0".join(parts).encode()).digest()[:8], "big")
+    text = ""
+    for _ in range(names.RANDOM_LENGTH):
+        number, index = divmod(number, len(names.RANDOM_ALPHABET))
+        text += names.RANDOM_ALPHABET[index]
+    return text
+
+
+def base_names(subscription: Object, namespace: str) -> Iterator[str]:
+    """Yield the names that the Base of a Subscription in a namespace may have; the first that nobody else has counts.
+
+    They look like those of Clusternet, but are made from the Subscription's UID, so that a hub that is killed finds
+    what it has made. Dots become dashes: an agent of Clusternet doesn't recover objects of names with dots (spec/03
+    §11). Never ends.
+    """
+    metadata = subscription["metadata"]
+    stem = metadata["name"].replace(".", "-")[:_NAME_BUDGET].rstrip("-")
+    attempt = 0
+    while True:
+        yield f"{stem}-{suffix(metadata['uid'], namespace, str(attempt))}"
+        attempt += 1
+
+
+def build_base(subscription: Object, name: str, namespace: str, cluster_labels: Mapping[str, str]) -> Object:
+    """Return the Base of a Subscription.
+
+    Args:
+        subscription: the Subscription.
+        name: of the Base.
+        namespace: the dedicated namespace.
+        cluster_labels: labels of that namespace.
+    """
+    annotation = names.DEFAULT_CLUSTER_INIT_ANNOTATION
+    annotations = subscription["metadata"].get("annotations") or {}
+    return {
+        "apiVersion": BASES.api_version,
+        "kind": BASES.kind,
+        "metadata": {
+            "name": name,
+            "namespace": namespace,
+            "labels": base_labels(subscription, cluster_labels),
+            **({"annotations": {annotation: annotations[annotation]}} if annotation in annotations else {}),
+            "finalizers": [names.FINALIZER],
+        },
+        "spec": {"feeds": subscription["spec"]["feeds"]},
+    }
+
+
+def base_labels(subscription: Object, cluster_labels: Mapping[str, str]) -> dict[str, str]:
+    """Return the labels of a Base but the one with its own UID."""
+    metadata = subscription["metadata"]
+    labels = {
+        names.CREATED_BY_LABEL: names.CREATED_BY_CONTROLLER_MANAGER,
+        names.CONFIG_KIND_LABEL: names.SUBSCRIPTION_KIND,
+        names.CONFIG_NAMESPACE_LABEL: metadata["namespace"],
+        names.CONFIG_UID_LABEL: metadata["uid"],
+        names.SUBSCRIPTION_NAMESPACE_LABEL: metadata["namespace"],
+        names.SUBSCRIPTION_UID_LABEL: metadata["uid"],
+    }
+    if len(metadata["name"]) <= SUBSCRIPTION_NAME_IN_LABELS:
+        labels[names.CONFIG_NAME_LABEL] = labels[names.SUBSCRIPTION_NAME_LABEL] = metadata["name"]
+    return labels | identity_labels(cluster_labels)
+
+
+def identity_labels(labels: Mapping[str, str]) -> dict[str, str]:
+    """Return those of the labels that say which cluster something belongs to."""
+    return {key: labels[key] for key in (names.CLUSTER_ID_LABEL, names.CLUSTER_NAME_LABEL) if key in labels}
+
+
+def owner_reference(owner: Object) -> Object:
+    """Return the reference by which an object belongs to its maker."""
+    return {
+        "apiVersion": owner["apiVersion"],
+        "kind": owner["kind"],
+        "name": owner["metadata"]["name"],
+        "uid": owner["metadata"]["uid"],
+        "controller": True,
+    }
+
+
+def divided_replicas(subscription: Object, namespace: str) -> dict[str, int]:
+    """Return the replicas that a cluster runs of each feed that is divided, by feed key."""
+    status = subscription.get("status") or {}
+    bindings = status.get("bindingClusters") or []
+    here = [index for index, binding in enumerate(bindings) if binding.partition("/")[0] == namespace]
+    replicas = status.get("replicas") or {}
+    return {
+        key: counts[here[0]] for key, counts in replicas.items() if here and counts and len(counts) == len(bindings)
+    }
+
+
+def is_divided(subscription: Object) -> bool:
+    """Return whether the replicas of a Subscription are divided among its clusters."""
+    return bool(subscription["spec"].get("schedulingStrategy") == names.DIVIDING)
+
+
+def build_replica_localization(
+    subscription: Object, base: Object, feed: Object, replicas: int, path: str, name: str | None = None
+) -> Object:
+    """Return the Localization that gives a cluster its share of replicas (spec/03 §4.4).
+
+    Args:
+        subscription: the Subscription.
+        base: its Base for the cluster.
+        feed: the workload.
+        replicas: the share.
+        path: JSON pointer to the number of replicas.
+        name: of the one that is there already.
+    """
+    metadata = base["metadata"]
+    patch = [{"op": "replace", "path": path, "value": replicas}]
+    return {
+        "apiVersion": LOCALIZATIONS.api_version,
+        "kind": LOCALIZATIONS.kind,
+        "metadata": {
+            "name": name or f"{metadata['name']}-{suffix(feed_key(feed))}",
+            "namespace": metadata["namespace"],
+            "labels": {
+                names.CREATED_BY_LABEL: names.CREATED_BY_CONTROLLER_MANAGER,
+                subscription["metadata"]["uid"]: names.SUBSCRIPTION_KIND,
+            },
+            "ownerReferences": [owner_reference(base)],
+        },
+        "spec": {
+            "overridePolicy": names.APPLY_NOW,
+            "priority": names.REPLICA_PRIORITY,
+            "feed": feed,
+            "overrides": [
+                {"name": "dividing scheduling replicas", "type": "JSONPatch", "value": orjson.dumps(patch).decode()}
+            ],
+        },
+    }
+
+
+def is_replica_localization(localization: Object, subscription_uid: str) -> bool:
+    """Return whether a Localization was made to divide the replicas of a Subscription."""
+    labels = localization["metadata"].get("labels") or {}
+    return bool(
+        labels.get(names.CREATED_BY_LABEL) == names.CREATED_BY_CONTROLLER_MANAGER
+        and labels.get(subscription_uid) == names.SUBSCRIPTION_KIND
+    )

@@ -1,0 +1,205 @@
+"""Descriptions: what one cluster gets of a Base, ready to be deployed (spec/03 §6)."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from clusternet_engine.kube.resources import DESCRIPTIONS, Object
+from clusternet_engine.model import constants as names
+from clusternet_engine.model.bases import identity_labels, owner_reference
+from clusternet_engine.model.feeds import chart_feed, feed_reference, feed_references, is_chart
+from clusternet_engine.model.rendering import Rendering
+
+GENERIC_SUFFIX = "-generic"
+HELM_SUFFIX = "-helm"
+
+_NO_VALUES = base64.b64encode(b" ").decode()
+"""What Clusternet writes where a chart has no values."""
+_COLUMNS = {"raw": "raw", "chart": "charts", "chartRaw": "chartRaw"}
+"""What a part of a Description is made of, and where the spec keeps it."""
+_SUBSCRIPTION_LABELS = (names.SUBSCRIPTION_NAMESPACE_LABEL, names.SUBSCRIPTION_UID_LABEL)
+"""Taken over from the Base; the Subscription's name is not among them (spec/03 §6)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a Description holds of one feed: an object, or a chart with its values."""
+
+    reference: str
+    content: Object
+
+
+def generic_name(base: Object) -> str:
+    """Return the name of the Description of a Base's native objects."""
+    return str(base["metadata"]["name"]) + GENERIC_SUFFIX
+
+
+def helm_name(base: Object) -> str:
+    """Return the name of the Description of a Base's charts."""
+    return str(base["metadata"]["name"]) + HELM_SUFFIX
+
+
+def build_generic(base: Object, rendering: Rendering, before: Object | None) -> Object:
+    """Return the Description of the native objects.
+
+    Args:
+        base: the Base.
+        rendering: of its feeds. One with a problem stays as it was.
+        before: the Description that is there.
+    """
+    fresh = [Part(part.reference, {"raw": _encode(part.object)}) for part in rendering.generic]
+    parts = _in_order(base, rendering, fresh, _kept(before), charts=False)
+    return _description(
+        base,
+        generic_name(base),
+        [part.reference for part in parts],
+        {"deployer": names.DEPLOYER_GENERIC, "raw": [part.content["raw"] for part in parts]},
+    )
+
+
+def build_helm(base: Object, rendering: Rendering, before: Object | None) -> Object:
+    """Return the Description of the charts; see `build_generic`."""
+    fresh = []
+    for part in rendering.charts:
+        metadata = part.chart["metadata"]
+        content = {
+            "chart": {"name": metadata["name"], "namespace": metadata["namespace"]},
+            "chartRaw": _encode(part.chart),
+            "raw": _encode(part.values) if part.values else _NO_VALUES,
+        }
+        fresh.append(Part(feed_reference(chart_feed(part.chart)), content))
+    parts = _in_order(base, rendering, fresh, _kept(before), charts=True)
+    return _description(
+        base,
+        helm_name(base),
+        [part.reference for part in parts],
+        {
+            "deployer": names.DEPLOYER_HELM,
+            "charts": [part.content["chart"] for part in parts],
+            "chartRaw": [part.content["chartRaw"] for part in parts],
+            "raw": [part.content["raw"] for part in parts],
+        },
+    )
+
+
+def difference(before: Object, wanted: Object) -> Object:
+    """Return the merge patch that makes a Description the wanted one; empty if it is."""
+    patch: Object = {}
+    metadata = {
+        field: changed
+        for field in ("labels", "annotations")
+        if (changed := _missing(before["metadata"].get(field) or {}, wanted["metadata"][field]))
+    }
+    if metadata:
+        patch["metadata"] = metadata
+    if before["spec"] != wanted["spec"]:
+        patch["spec"] = dict.fromkeys(before["spec"].keys() - wanted["spec"].keys()) | wanted["spec"]
+    return patch
+
+
+def is_empty(description: Object) -> bool:
+    """Return whether a Description holds nothing to deploy."""
+    return not description["spec"].get("raw")
+
+
+def made_from(description: Object, base: Object) -> bool:
+    """Return whether a Description belongs to a Base."""
+    uid = base["metadata"]["uid"]
+    return any(owner["uid"] == uid for owner in description["metadata"].get("ownerReferences") or ())
+
+
+def rendered_feeds(description: Object) -> list[str]:
+    """Return the references of the feeds that a Description's `raw` comes from, in the same order."""
+    spec = description["spec"]
+    if spec["deployer"] == names.DEPLOYER_HELM:
+        charts = spec.get("charts") or ()
+        return [feed_reference({"kind": names.HELM_CHART_KIND, "apiVersion": "", **chart}) for chart in charts]
+    raw = spec.get("raw") or []
+    noted = (description["metadata"].get("annotations") or {}).get(names.RENDERED_FEEDS_ANNOTATION)
+    if noted is not None:
+        try:
+            references = orjson.loads(noted)
+        except orjson.JSONDecodeError:
+            references = None
+        if isinstance(references, list) and len(references) == len(raw):
+            return references
+    return [_reference_of(decode(text)) for text in raw]
+
+
+def decode(raw: str) -> Any:
+    """Return what an entry of `raw` or `chartRaw` holds; None stands for what is blank or no JSON."""
+    try:
+        return orjson.loads(base64.b64decode(raw))
+    except ValueError:
+        return None
+
+
+def _in_order(base: Object, rendering: Rendering, fresh: list[Part], kept: list[Part], *, charts: bool) -> list[Part]:
+    """Return the parts of a Description in the order of the feeds; a faulty feed keeps what it had."""
+    faulty = {feed_reference(problem.feed) for problem in rendering.problems}
+    parts: dict[str, list[Part]] = {}
+    for part in [*fresh, *(part for part in kept if part.reference in faulty)]:
+        parts.setdefault(part.reference, []).append(part)
+    references = feed_references([feed for feed in base["spec"]["feeds"] if is_chart(feed) is charts])
+    return [part for reference in references for part in parts.get(reference, ())]
+
+
+def _kept(before: Object | None) -> list[Part]:
+    """Return the parts of the Description that is there."""
+    if before is None:
+        return []
+    columns = {
+        field: before["spec"].get(plural) or []
+        for field, plural in _COLUMNS.items()
+        if field == "raw" or before["spec"]["deployer"] == names.DEPLOYER_HELM
+    }
+    rows = zip(*columns.values(), strict=False)
+    contents = [dict(zip(columns, row, strict=True)) for row in rows]
+    return [Part(*pair) for pair in zip(rendered_feeds(before), contents, strict=False)]
+
+
+def _description(base: Object, name: str, references: list[str], spec: Object) -> Object:
+    metadata = base["metadata"]
+    labels = metadata.get("labels") or {}
+    return {
+        "apiVersion": DESCRIPTIONS.api_version,
+        "kind": DESCRIPTIONS.kind,
+        "metadata": {
+            "name": name,
+            "namespace": metadata["namespace"],
+            "labels": {
+                names.CREATED_BY_LABEL: names.CREATED_BY_CONTROLLER_MANAGER,
+                names.CONFIG_KIND_LABEL: names.BASE_KIND,
+                names.CONFIG_NAMESPACE_LABEL: metadata["namespace"],
+                names.CONFIG_UID_LABEL: metadata["uid"],
+                **identity_labels(labels),
+                **{key: labels[key] for key in _SUBSCRIPTION_LABELS if key in labels},
+            },
+            "annotations": {names.RENDERED_FEEDS_ANNOTATION: orjson.dumps(references).decode()},
+            "finalizers": [names.FINALIZER],
+            "ownerReferences": [owner_reference(base)],
+        },
+        "spec": spec,
+    }
+
+
+def _reference_of(obj: Any) -> str:
+    """Return the reference of the feed that means a native object by its full name; empty if it isn't one."""
+    try:
+        metadata = obj["metadata"]
+        feed = {"apiVersion": obj["apiVersion"], "kind": obj["kind"], "name": metadata["name"]}
+        return feed_reference({**feed, "namespace": metadata.get("namespace")})
+    except (KeyError, TypeError):
+        return ""
+
+
+def _encode(content: Object) -> str:
+    return base64.b64encode(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).decode()
+
+
+def _missing(there: Object, wanted: Object) -> Object:
+    return {key: value for key, value in wanted.items() if there.get(key) != value}
