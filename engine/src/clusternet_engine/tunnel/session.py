@@ -1,0 +1,276 @@
+"""A session: many streams over one websocket (spec/04 §3).
+
+Where the protocol leaves freedom: whatever arrives shows that the peer lives, not only pings. A peer that goes on
+sending although it was asked to pause loses that stream, so that no stream holds more than `RECEIVE_LIMIT` bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import TypeAlias
+
+import aiohttp
+from aiohttp import web
+
+from clusternet_engine.tunnel import frames
+from clusternet_engine.tunnel.frames import Frame, FrameType, MalformedFrame
+from clusternet_engine.tunnel.stream import Stream, StreamError
+
+PING_INTERVAL = 5.0
+"""Seconds between the pings of the side that has dialled the websocket."""
+SILENCE = 60.0
+"""Seconds without a message after which the peer counts as gone."""
+MAX_MESSAGE = 4 * 2**20
+"""Bytes of the longest message that is accepted."""
+MAX_STREAMS = 10_000
+"""Streams a peer may have opened at the same time."""
+CHUNK = 2**16
+"""Bytes of data in one frame, so that the streams take turns."""
+CONGESTED = 2**18
+"""Bytes waiting for the websocket from which on writers are asked to wait."""
+RELIEVED = CONGESTED // 4
+SEND_LIMIT = 2**26
+"""Bytes waiting for the websocket with which the session is given up: the peer does not read."""
+CLOSE_TIMEOUT = 1.0
+"""Seconds for the closing handshake of the websocket."""
+
+DISCONNECTED = "tunnel disconnect"
+"""What streams are told when their session ends."""
+END = "EOF"
+"""Text of an Error frame that says a stream has ended well."""
+
+WebSocket: TypeAlias = aiohttp.ClientWebSocketResponse | web.WebSocketResponse
+Accept: TypeAlias = Callable[[Stream, str, str], Coroutine[None, None, None]]
+"""Serves a stream that the peer has opened: stream, network, address."""
+
+_END_MESSAGES = (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSING, aiohttp.WSMsgType.CLOSED)
+
+log = logging.getLogger(__name__)
+
+
+class Session:
+    """One end of a websocket between hub and agent; `run` must run for anything to move.
+
+    The websocket must be opened with `autoping=False`, without compression, and with `max_msg_size=MAX_MESSAGE`.
+
+    Args:
+        socket: the open websocket.
+        key: how the session is called in messages and logs, `<client>/<session>`.
+        accept: serves streams that the peer opens; None ends the session when it tries (spec/06 C5.7).
+        ping_interval: seconds between pings; None for the side that was dialled.
+        silence: seconds without a message after which the session ends.
+    """
+
+    def __init__(
+        self,
+        socket: WebSocket,
+        key: str,
+        *,
+        accept: Accept | None = None,
+        ping_interval: float | None = None,
+        silence: float = SILENCE,
+    ) -> None:
+        self.key = key
+        self.congested = False
+        self._socket = socket
+        self._accept = accept
+        self._ping_interval = ping_interval
+        self._silence = silence
+        self._streams: dict[int, Stream] = {}
+        self._last_stream = 1
+        self._frame_id = random.getrandbits(62)
+        self._queue: deque[bytes] = deque()
+        self._queued = 0
+        self._wake = asyncio.Event()
+        self._throttled: set[Stream] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._heard = time.monotonic()
+        self._closed = False
+
+    @property
+    def closed(self) -> bool:
+        """Whether the session has ended."""
+        return self._closed
+
+    @property
+    def streams(self) -> int:
+        """How many streams are open."""
+        return len(self._streams)
+
+    def open(self, network: str, address: str) -> Stream:
+        """Open a stream to an address that the peer dials; there is no answer, a failed dial ends the stream.
+
+        Raises:
+            ValueError: the address is too long for a Connect frame (spec/06 C5.8).
+            StreamError: the session has ended.
+        """
+        payload = frames.connect_payload(network, address)
+        if self._closed:
+            raise StreamError(DISCONNECTED)
+        self._last_stream += 1
+        stream = self._streams[self._last_stream] = Stream(self, self._last_stream, address)
+        self.send(stream.number, FrameType.CONNECT, payload)
+        return stream
+
+    async def run(self) -> str:
+        """Serve until the session ends and return why; every stream is told. Cancelling ends it, too."""
+        reason = "cancelled"
+        workers = [asyncio.create_task(work) for work in (self._read(), self._write(), self._keep_alive())]
+        try:
+            done, _ = await asyncio.wait(workers, return_when=asyncio.FIRST_COMPLETED)
+            reason = done.pop().result()
+        finally:
+            self._closed = True
+            for stream in list(self._streams.values()):
+                stream.ended(StreamError(DISCONNECTED))
+            self._streams.clear()
+            self._throttled.clear()
+            self._queue.clear()
+            for task in (*workers, *self._tasks):
+                task.cancel()
+            await asyncio.gather(*workers, *self._tasks, return_exceptions=True)
+            await self._close()
+        return reason
+
+    async def _close(self) -> None:
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                await self._socket.close()
+        except (TimeoutError, ConnectionError, aiohttp.ClientError):
+            log.debug("the websocket of %s was not closed in order", self.key)
+
+    def send(self, stream: int, kind: FrameType, payload: bytes | memoryview = b"") -> None:
+        """Queue a frame; data are cut into frames of `CHUNK` bytes."""
+        if self._closed:
+            return
+        if len(payload) > CHUNK:
+            view = memoryview(payload)
+            for start in range(0, len(view), CHUNK):
+                self._enqueue(stream, kind, view[start : start + CHUNK])
+        else:
+            self._enqueue(stream, kind, payload)
+        self._wake.set()
+
+    def _enqueue(self, stream: int, kind: FrameType, payload: bytes | memoryview) -> None:
+        message = frames.encode(self._frame_id, stream, kind, payload)
+        self._frame_id = (self._frame_id + 1) & 0x7FFF_FFFF_FFFF_FFFF
+        self._queue.append(message)
+        self._queued += len(message)
+        self.congested = self.congested or self._queued > CONGESTED
+
+    def throttled(self, stream: Stream) -> None:
+        """A stream waits for the session to be relieved; it is told by `relieved`."""
+        self._throttled.add(stream)
+
+    def forget(self, stream: Stream) -> None:
+        """A stream has ended."""
+        self._streams.pop(stream.number, None)
+        self._throttled.discard(stream)
+
+    async def _write(self) -> str:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._queue:
+                message = self._queue.popleft()
+                try:
+                    await self._socket.send_bytes(message)
+                except (ConnectionError, aiohttp.ClientError) as error:
+                    return f"cannot send: {error}"
+                self._queued -= len(message)
+                if self.congested and self._queued <= RELIEVED:
+                    self.congested = False
+                    waiting, self._throttled = self._throttled, set()
+                    for stream in waiting:
+                        stream.relieved()
+
+    async def _keep_alive(self) -> str:
+        step = self._ping_interval or self._silence / 4
+        while True:
+            await asyncio.sleep(step)
+            if time.monotonic() - self._heard > self._silence:
+                return f"nothing heard for {self._silence:g} s"
+            if self._ping_interval is not None:
+                try:
+                    await self._socket.ping()
+                except (ConnectionError, aiohttp.ClientError) as error:
+                    return f"cannot send: {error}"
+
+    async def _read(self) -> str:
+        while True:
+            message = await self._socket.receive()
+            self._heard = time.monotonic()
+            match message.type:
+                case aiohttp.WSMsgType.BINARY:
+                    try:
+                        frame = frames.decode(message.data)
+                    except MalformedFrame as error:
+                        return f"malformed frame: {error}"
+                    if (problem := self._received(frame)) is not None:
+                        return problem
+                    if self._queued > SEND_LIMIT:
+                        return "the peer does not read"
+                case aiohttp.WSMsgType.PING:
+                    try:
+                        await self._socket.pong(message.data)
+                    except (ConnectionError, aiohttp.ClientError) as error:
+                        return f"cannot send: {error}"
+                case aiohttp.WSMsgType.PONG:
+                    pass
+                case aiohttp.WSMsgType.TEXT:
+                    return "the peer has sent a text message"
+                case kind if kind in _END_MESSAGES:
+                    return "closed by the peer"
+                case _:
+                    return f"the websocket failed: {message.data}"
+
+    def _received(self, frame: Frame) -> str | None:
+        """Act on a frame; return why the session must end, if it must."""
+        if frame.type == FrameType.CONNECT:
+            return self._connect(frame)
+        stream = self._streams.get(frame.connection)
+        if stream is None:
+            if frame.type == FrameType.DATA:
+                text = f"connection not found {self.key}/{frame.connection}"
+                self.send(frame.connection, FrameType.ERROR, frames.shorten(text))
+            return None
+        match frame.type:
+            case FrameType.DATA:
+                stream.feed(frame.payload)
+            case FrameType.ERROR:
+                stream.ended(None if frame.text == END else StreamError(frame.text))
+            case FrameType.PAUSE:
+                stream.blocked()
+            case FrameType.RESUME:
+                stream.unblocked()
+        return None
+
+    def _connect(self, frame: Frame) -> str | None:
+        if self._accept is None:
+            return "connect not allowed"
+        if frame.connection in self._streams:
+            return f"stream {frame.connection} was opened twice"
+        stream = self._streams[frame.connection] = Stream(self, frame.connection)
+        try:
+            network, address = frames.parse_connect(frame.payload)
+        except ValueError as error:
+            stream.fail(str(error))
+            return None
+        if len(self._streams) > MAX_STREAMS:
+            stream.fail(f"more than {MAX_STREAMS} connections")
+            return None
+        stream.address = address
+        task = asyncio.create_task(self._accept(stream, network, address))
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+        return None
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("serving a stream of %s failed", self.key, exc_info=error)
