@@ -36,6 +36,9 @@ BY_CLUSTER = "cluster"
 BY_NAMESPACE = "namespace"
 BY_SUBSCRIPTION = "subscription"
 """Index of Bases, Descriptions and HelmReleases by the UID of their Subscription."""
+BY_UID = "uid"
+BY_NAMESPACE_AND_FEED = "namespace and feed"
+"""Index by `namespaced_reference`, of Bases and Localizations."""
 BY_FEED = "feed"
 """Index by `feed_reference`: of the objects a feed means, and of those that list or override a feed."""
 
@@ -91,6 +94,9 @@ class Caches:
             informer.add_index(BY_FEED, _feeds_listed)
         for informer in (self.globalizations, self.localizations):
             informer.add_index(BY_FEED, _feeds_overridden)
+        self.subscriptions.add_index(BY_UID, lambda subscription: (subscription["metadata"]["uid"],))
+        self.bases.add_index(BY_NAMESPACE_AND_FEED, lambda base: _namespaced(base, _feeds_listed(base)))
+        self.localizations.add_index(BY_NAMESPACE_AND_FEED, lambda one: _namespaced(one, _feeds_overridden(one)))
         self.manifests.add_index(BY_FEED, manifest_references)
         self.charts.add_index(BY_FEED, lambda chart: (feed_reference(chart_feed(chart)),))
         self._running: Mapping[str, Informer] = {
@@ -146,6 +152,11 @@ class Caches:
         return self.charts.by_index(BY_FEED, reference) or self.manifests.by_index(BY_FEED, reference)
 
 
+def namespaced_reference(namespace: str, reference: str) -> str:
+    """Return the key of a feed in one namespace."""
+    return f"{namespace} {reference}"
+
+
 def cluster_ids(obj: Object) -> Iterable[str]:
     """Return the cluster ID an object is labelled with, if it is."""
     identity = (obj["metadata"].get("labels") or {}).get(names.CLUSTER_ID_LABEL)
@@ -172,3 +183,8 @@ def _feeds_listed(obj: Object) -> Iterable[str]:
 def _feeds_overridden(obj: Object) -> Iterable[str]:
     feed = obj["spec"].get("feed")
     return (feed_reference(feed),) if feed else ()
+
+
+def _namespaced(obj: Object, references: Iterable[str]) -> Iterable[str]:
+    namespace = obj["metadata"]["namespace"]
+    return (namespaced_reference(namespace, reference) for reference in references)

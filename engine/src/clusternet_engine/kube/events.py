@@ -23,6 +23,10 @@ MAX_MESSAGE = 1024
 """Characters of a message; API servers refuse longer ones."""
 EVENT_TIMEOUT = 10.0
 """Seconds to write an event."""
+MAX_NOTES = 4
+"""Events written at the same time by :meth:`EventRecorder.note`, so that they don't hold up what matters."""
+MAX_NOTES_WAITING = 10_000
+"""Events that wait for that; further ones are dropped."""
 
 
 class EventRecorder:
@@ -36,6 +40,21 @@ class EventRecorder:
         self._component = component
         self._instance = socket.gethostname()
         self._written: OrderedDict[tuple[str, ...], tuple[str, int]] = OrderedDict()
+        self._notes: set[asyncio.Task[None]] = set()
+        self._writers = asyncio.Semaphore(MAX_NOTES)
+
+    def note(self, obj: Object, type: Literal["Normal", "Warning"], reason: str, message: str) -> None:
+        """Tell of something as :meth:`event` does, but don't wait until it is written."""
+        if len(self._notes) >= MAX_NOTES_WAITING:
+            log.warning("event %s of %s dropped: too many wait", reason, obj["metadata"].get("name"))
+            return
+        task = asyncio.create_task(self._note(obj, type, reason, message))
+        self._notes.add(task)
+        task.add_done_callback(self._notes.discard)
+
+    async def _note(self, obj: Object, type: Literal["Normal", "Warning"], reason: str, message: str) -> None:
+        async with self._writers:
+            await self.event(obj, type, reason, message)
 
     async def event(self, obj: Object, type: Literal["Normal", "Warning"], reason: str, message: str) -> None:
         """Tell of something that happened to ``obj``. Never raises: an event that can't be written is logged.
