@@ -7,10 +7,12 @@ import logging
 from typing import Protocol
 
 from clusternet_engine import metrics
-from clusternet_engine.hub import approver, lifecycle
+from clusternet_engine.hub import approver, inventory, lifecycle, scheduler
 from clusternet_engine.hub.approver import Approver
 from clusternet_engine.hub.caches import Caches
+from clusternet_engine.hub.inventory import Inventory
 from clusternet_engine.hub.lifecycle import Lifecycle
+from clusternet_engine.hub.scheduler import Scheduler
 from clusternet_engine.hub.settings import Settings
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.events import EventRecorder
@@ -19,7 +21,7 @@ from clusternet_engine.model import constants as names
 from clusternet_engine.model import features
 from clusternet_engine.model.conditions import find_condition
 
-CONTROLLERS = (approver.NAME, lifecycle.NAME)
+CONTROLLERS = (approver.NAME, lifecycle.NAME, inventory.NAME, scheduler.NAME)
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +70,8 @@ def _controllers(client: Client, caches: Caches, settings: Settings) -> dict[str
             initialization=initialization,
         ),
         lifecycle.NAME: Lifecycle(client, caches, recorder, workers=settings.workers, initialization=initialization),
+        inventory.NAME: Inventory(client, caches, recorder, settings),
+        scheduler.NAME: Scheduler(client, caches, recorder, settings),
     }
 
 

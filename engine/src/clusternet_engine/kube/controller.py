@@ -29,16 +29,24 @@ class Controller:
     :param reconcile: takes a key, ``namespace/name`` or ``name``; brings the world nearer; safe to run twice.
     :param workers: keys reconciled at the same time.
     :param keys: gives the keys that every :meth:`run` begins with.
+    :param priority: of a key; those that wait for a worker come out by it, the highest first.
     """
 
     def __init__(
-        self, name: str, reconcile: Reconcile, *, workers: int = 10, keys: Callable[[], Iterable[str]] = tuple
+        self,
+        name: str,
+        reconcile: Reconcile,
+        *,
+        workers: int = 10,
+        keys: Callable[[], Iterable[str]] = tuple,
+        priority: Callable[[str], int] = lambda key: 0,
     ) -> None:
         self.name = name
         self._reconcile = reconcile
         self._workers = workers
         self._keys = keys
-        self._queue: WorkQueue[str] = WorkQueue()
+        self._priority = priority
+        self._queue: WorkQueue[str] = WorkQueue(priority)
         metrics.QUEUE_DEPTH.labels(name).set_function(lambda: len(self._queue))
 
     def enqueue(self, key: str) -> None:
@@ -52,7 +60,7 @@ class Controller:
     async def run(self) -> None:
         """Work until cancelled; may be called again afterwards."""
         if self._queue.is_shut_down:
-            self._queue = WorkQueue()
+            self._queue = WorkQueue(self._priority)
         for key in self._keys():
             self._queue.add(key)
         try:

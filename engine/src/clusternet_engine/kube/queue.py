@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable
+import itertools
+from collections.abc import Callable, Hashable
+from math import inf
 from typing import Generic, TypeVar
 
 BASE_DELAY = 0.005
@@ -18,20 +20,21 @@ class ShutDown(Exception):
     """The queue is shut down and empty."""
 
 
-class _End:
-    """Marks the end of the ready keys after a shutdown."""
-
-
 class WorkQueue(Generic[K]):
     """Keys to be worked on.
 
     A key that waits is not added twice. A key being worked on is never given to a second worker: added meanwhile,
-    it waits until :meth:`done` and is then given out once more. Keys come out in the order they became ready.
-    All methods belong to one event loop.
+    it waits until :meth:`done` and is then given out once more. Keys of the highest priority come out first, those of
+    the same in the order they became ready. All methods belong to one event loop.
+
+    :param priority: of a key, asked whenever the key is added.
     """
 
-    def __init__(self) -> None:
-        self._ready: asyncio.Queue[K | _End] = asyncio.Queue()
+    def __init__(self, priority: Callable[[K], int] = lambda key: 0) -> None:
+        self._priority = priority
+        self._numbers = itertools.count()
+        self._ready: asyncio.PriorityQueue[tuple[float, int, list[K]]] = asyncio.PriorityQueue()
+        self._waiting: dict[K, tuple[float, int]] = {}
         self._dirty: set[K] = set()
         self._processing: set[K] = set()
         self._failures: dict[K, int] = {}
@@ -48,12 +51,19 @@ class WorkQueue(Generic[K]):
         return self._shut_down
 
     def add(self, key: K) -> None:
-        """Make a key ready, unless it is already; ignored after :meth:`shut_down`."""
-        if self._shut_down or key in self._dirty:
+        """Make a key ready; if it is already, only its priority may change. Ignored after :meth:`shut_down`."""
+        if self._shut_down:
             return
         self._dirty.add(key)
         if key not in self._processing:
-            self._ready.put_nowait(key)
+            self._put(key)
+
+    def _put(self, key: K) -> None:
+        before = self._waiting.get(key)
+        place = (-float(self._priority(key)), before[1] if before else next(self._numbers))
+        if place != before:
+            self._waiting[key] = place
+            self._ready.put_nowait((*place, [key]))
 
     def add_after(self, key: K, seconds: float) -> None:
         """Make a key ready after a delay; of several delays of one key the one that ends first counts."""
@@ -96,13 +106,18 @@ class WorkQueue(Generic[K]):
 
         :raises ShutDown: the queue is shut down and nothing is ready any more.
         """
-        item = await self._ready.get()
-        if isinstance(item, _End):
-            self._ready.put_nowait(item)
-            raise ShutDown
-        self._dirty.discard(item)
-        self._processing.add(item)
-        return item
+        while True:
+            rank, number, keys = item = await self._ready.get()
+            if not keys:
+                self._ready.put_nowait(item)
+                raise ShutDown
+            [key] = keys
+            if self._waiting.get(key) == (rank, number):
+                break
+        del self._waiting[key]
+        self._dirty.discard(key)
+        self._processing.add(key)
+        return key
 
     def done(self, key: K) -> None:
         """Work on a key has ended; it becomes ready again if it was added meanwhile."""
@@ -113,7 +128,7 @@ class WorkQueue(Generic[K]):
             if self._shut_down:
                 self._dirty.remove(key)
             else:
-                self._ready.put_nowait(key)
+                self._put(key)
 
     def shut_down(self) -> None:
         """Accept no more keys and drop the delayed ones; ready ones can still be got, then :meth:`get` raises."""
@@ -123,7 +138,7 @@ class WorkQueue(Generic[K]):
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
-        self._ready.put_nowait(_End())
+        self._ready.put_nowait((inf, next(self._numbers), []))
 
 
 def retry_delay(failures: int) -> float:

@@ -224,3 +224,38 @@ async def test_ready_keys_are_given_out_after_shut_down() -> None:
     for _ in range(3):
         with pytest.raises(ShutDown):
             await queue.get()
+
+
+async def test_b3_15_the_highest_priority_comes_first_and_of_equal_ones_the_oldest():
+    priorities = {"low": 0, "high": 1000, "middle": 100, "other": 100}
+    queue = WorkQueue(priorities.__getitem__)
+    for key in ("low", "middle", "high", "other"):
+        queue.add(key)
+    assert [await queue.get() for _ in priorities] == ["high", "middle", "other", "low"]
+
+
+async def test_b3_15_a_key_whose_priority_changes_is_reordered_and_given_out_once():
+    priorities = {"a": 0, "b": 0, "c": 0}
+    queue = WorkQueue(priorities.__getitem__)
+    for key in priorities:
+        queue.add(key)
+    for priority in (1, 0, 1):
+        priorities["c"] = priority
+        queue.add("c")
+    priorities["b"] = -1
+    queue.add("b")
+    assert [await queue.get() for _ in priorities] == ["c", "a", "b"]
+    assert len(queue) == 0
+    queue.shut_down()
+    with pytest.raises(ShutDown):
+        await queue.get()
+
+
+async def test_b3_15_a_key_that_failed_comes_after_fresh_ones():
+    queue = WorkQueue()
+    queue.add("failed")
+    queue.add("fresh")
+    failed = await queue.get()
+    queue.add(failed)
+    queue.done(failed)
+    assert [await queue.get(), await queue.get()] == ["fresh", "failed"]

@@ -1,0 +1,104 @@
+"""Asks the predictors of children how many replicas they have room for (spec/03 §4.3)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import aiohttp
+import orjson
+
+from clusternet_engine.kube.resources import Object
+from clusternet_engine.model.feeds import feed_key, feed_text
+
+TIMEOUT = 20.0
+"""Seconds a predictor may take for an answer."""
+AT_ONCE = 100
+"""Requests under way at the same time."""
+_LARGEST_ANSWER = 2**16
+_PATH = "/replicas/predict"
+
+
+class PredictionFailed(Exception):
+    """A predictor can't be asked, or gave no answer that can be used; the text says why."""
+
+
+class Predictors:
+    """The predictors of all children, over kept-alive connections."""
+
+    def __init__(self) -> None:
+        self._session: aiohttp.ClientSession | None = None
+        self._slots = asyncio.Semaphore(AT_ONCE)
+
+    async def predict(self, cluster: Object, entries: Sequence[Object]) -> dict[str, int]:
+        """Return by feed key how many more replicas a cluster has room for.
+
+        Args:
+            cluster: the ManagedCluster.
+            entries: of a FeedInventory, those with replicas.
+
+        Raises:
+            PredictionFailed: for any of them.
+        """
+        address = _address(cluster)
+        rooms = await asyncio.gather(*(self._ask(address, cluster, entry) for entry in entries))
+        return {feed_key(entry): room for entry, room in zip(entries, rooms, strict=True)}
+
+    async def close(self) -> None:
+        """Close all connections; the next question opens new ones."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def _ask(self, address: str, cluster: Object, entry: Object) -> int:
+        url = f"{address}{_PATH}"
+        try:
+            async with (
+                self._slots,
+                asyncio.timeout(TIMEOUT),
+                self._open().post(
+                    url,
+                    data=orjson.dumps(entry.get("replicaRequirements") or {}),
+                    headers={"Content-Type": "application/json", "Cluster-ID": cluster["spec"]["clusterId"]},
+                    allow_redirects=False,
+                ) as response,
+            ):
+                status, body = response.status, await response.content.read(_LARGEST_ANSWER)
+        except TimeoutError:
+            raise PredictionFailed(f"no answer from {url} within {TIMEOUT:g} s") from None
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise PredictionFailed(f"no answer from {url}: {error or type(error).__name__}") from None
+        if status != 200:
+            raise PredictionFailed(f"{url} answered {status} for {feed_text(entry)}")
+        return _room(body, url)
+
+    def _open(self) -> aiohttp.ClientSession:
+        """A predictor's certificate can't be verified, as nothing tells its CA; but nothing secret is sent to it."""
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, ssl=False), cookie_jar=aiohttp.DummyCookieJar()
+            )
+        return self._session
+
+
+def _address(cluster: Object) -> str:
+    """Where the predictor of a cluster is reached."""
+    status = cluster.get("status") or {}
+    if not status.get("predictorEnabled"):
+        raise PredictionFailed("its agent has no predictor (feature gate Predictor)")
+    address = str(status.get("predictorAddress") or "").rstrip("/")
+    if not address:
+        raise PredictionFailed("its agent doesn't say where its predictor is (status.predictorAddress)")
+    if not status.get("predictorDirectAccess"):
+        raise PredictionFailed(f"its predictor {address} can't be reached directly (flag --predictor-direct-access)")
+    return address if "://" in address else f"http://{address}"
+
+
+def _room(body: bytes, url: str) -> int:
+    try:
+        room = orjson.loads(body)["replicas"]["default"]
+    except (orjson.JSONDecodeError, LookupError, TypeError):
+        room = None
+    if not isinstance(room, int) or isinstance(room, bool) or room < 0:
+        raise PredictionFailed(f"{url} gave no number of replicas")
+    return room
