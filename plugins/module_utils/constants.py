@@ -25,6 +25,8 @@ APPS_API = "/apis/apps.clusternet.io/v1alpha1"
 BASES = "bases"
 DESCRIPTIONS = "descriptions"
 HELM_RELEASES = "helmreleases"
+HELM_CHART_KIND = "HelmChart"
+SHADOW_API_VERSION = "shadow/v1alpha1"
 
 LABEL_REGISTERED_BY = "clusters.clusternet.io/registered-by"
 LABEL_CLUSTER_ID = "clusters.clusternet.io/cluster-id"
@@ -32,6 +34,8 @@ LABEL_CLUSTER_NAME = "clusters.clusternet.io/cluster-name"
 LABEL_BOOTSTRAPPING = "clusters.clusternet.io/bootstrapping"
 LABEL_CREATED_BY = "clusternet.io/created-by"
 CREATED_BY_AGENT = "clusternet-agent"
+LABEL_SUBSCRIPTION_UID = "apps.clusternet.io/subs.uid"
+LABEL_CONFIG_NAME = "apps.clusternet.io/config.name"
 LABEL_PREFIX_NODE = "node.clusternet.io/"
 ANNOTATION_AUTOUPDATE = "clusternet.io/autoupdate"
 FINALIZER = "apps.clusternet.io/finalizer"
@@ -39,10 +43,28 @@ TAINT_UNSCHEDULABLE = "clusters.clusternet.io/unschedulable"
 TAINT_INITIALIZATION = "clusters.clusternet.io/initialization"
 
 SYNC_MODES = ("Push", "Pull", "Dual")
+SCHEDULING_STRATEGIES = ("Replication", "Dividing")
+DIVIDING_TYPES = ("Static", "Dynamic")
+DYNAMIC_STRATEGIES = ("Spread", "Binpack")
+PREEMPTION_POLICIES = ("PreemptLowerPriority", "PreemptNever")
+SELECTOR_OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist")
+OVERRIDE_POLICIES = ("ApplyNow", "ApplyLater")
+OVERRIDE_TYPES = ("Helm", "JSONPatch", "MergePatch", "FieldJSONPatch", "FieldMergePatch")
+FIELD_FORMATS = ("YAML", "JSON")
+
 TAINT_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 
 CONDITION_READY = "Ready"
 CONDITION_CLUSTER_INIT = "ClusterInit"
+CONDITION_SCHEDULED = "Scheduled"
+CONDITION_RENDERED = "Rendered"
+CONDITION_DEPLOYED = "Deployed"
+PHASE_SUCCESS = "Success"
+PHASE_FAILURE = "Failure"
+PHASE_DEPLOYED = "deployed"
+PHASE_FAILED = "failed"
+PHASE_FOUND = "Found"
+PHASE_NOT_FOUND = "NotFound"
 
 REQUEST_APPROVED = "Approved"
 REQUEST_DENIED = "Denied"

@@ -41,11 +41,26 @@ _ORDER = (
 _RANK = {kind: rank for rank, kind in enumerate(_ORDER)}
 
 
+def from_text(option: str, text: str) -> list[Any]:
+    """Every document of a YAML or JSON text; raises ConfigError naming I(option)."""
+    import yaml
+
+    try:
+        return [document for document in yaml.load_all(text, Loader=_loader(yaml)) if document is not None]
+    except yaml.YAMLError as error:
+        place = getattr(error, "problem_mark", None)
+        raise invalid(option, f"a text is not YAML{f' (line {place.line + 1})' if place else ''}") from None
+
+
+def _loader(yaml: Any) -> Any:
+    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
 def from_files(option: str, paths: Iterable[str]) -> list[dict[str, Any]]:
     """Every document of the YAML or JSON files at I(paths); raises ConfigError naming I(option) and the file."""
     import yaml
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    loader = _loader(yaml)
     definitions = []
     for path in paths:
         try:

@@ -72,6 +72,11 @@ class Reconciler:
         query = {"fieldManager": constants.FIELD_MANAGER}
         return self._write(resource, before, "PATCH", resource.path_of(before), query, dict(patch), _MERGE)
 
+    def replace(self, resource: Resource, before: dict[str, Any], desired: dict[str, Any]) -> Outcome:
+        """PUT of I(desired) in the place of an object that was just read, whoever has changed it since."""
+        query = {"fieldManager": constants.FIELD_MANAGER}
+        return self._write(resource, before, "PUT", resource.path_of(before), query, desired, "application/json")
+
     def delete(self, resource: Resource, before: Optional[dict[str, Any]]) -> Outcome:
         """DELETE of an object that was just read, if it is still the same one; not when it is gone or going already."""
         if before is None or before["metadata"].get("deletionTimestamp"):
@@ -90,6 +95,15 @@ class Reconciler:
             if error.status != 404:
                 raise
         return self._note(resource, Outcome(DELETED, before, None))
+
+    def predict(self, resource: Resource, before: Optional[dict[str, Any]], after: Optional[dict[str, Any]]) -> Outcome:
+        """What a write would do, without asking a server that doesn't know dry runs."""
+        if before is None:
+            return self._note(resource, Outcome(CREATED, None, after, predicted=True))
+        if after is None:
+            return self._note(resource, Outcome(DELETED, before, None, predicted=True))
+        action = UNCHANGED if _content(before) == _content(after) else UPDATED
+        return self._note(resource, Outcome(action, before, after, predicted=True))
 
     def _write(
         self,

@@ -55,6 +55,11 @@ BASES = Resource("apps.clusternet.io/v1alpha1", "Base", "bases", True)
 DESCRIPTIONS = Resource("apps.clusternet.io/v1alpha1", "Description", "descriptions", True)
 HELM_RELEASES = Resource("apps.clusternet.io/v1alpha1", "HelmRelease", "helmreleases", True)
 LOCALIZATIONS = Resource("apps.clusternet.io/v1alpha1", "Localization", "localizations", True)
+GLOBALIZATIONS = Resource("apps.clusternet.io/v1alpha1", "Globalization", "globalizations", False)
+SUBSCRIPTIONS = Resource("apps.clusternet.io/v1alpha1", "Subscription", "subscriptions", True)
+HELM_CHARTS = Resource("apps.clusternet.io/v1alpha1", "HelmChart", "helmcharts", True)
+MANIFESTS = Resource("apps.clusternet.io/v1alpha1", "Manifest", "manifests", True)
+FEED_INVENTORIES = Resource("apps.clusternet.io/v1alpha1", "FeedInventory", "feedinventories", True)
 
 KNOWN = {
     (resource.api_version, resource.kind): resource
@@ -82,10 +87,10 @@ KNOWN = {
         DESCRIPTIONS,
         HELM_RELEASES,
         LOCALIZATIONS,
-        Resource("apps.clusternet.io/v1alpha1", "Subscription", "subscriptions", True),
-        Resource("apps.clusternet.io/v1alpha1", "HelmChart", "helmcharts", True),
-        Resource("apps.clusternet.io/v1alpha1", "Manifest", "manifests", True),
-        Resource("apps.clusternet.io/v1alpha1", "Globalization", "globalizations", False),
-        Resource("apps.clusternet.io/v1alpha1", "FeedInventory", "feedinventories", True),
+        GLOBALIZATIONS,
+        SUBSCRIPTIONS,
+        HELM_CHARTS,
+        MANIFESTS,
+        FEED_INVENTORIES,
     )
 }

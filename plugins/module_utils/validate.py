@@ -58,6 +58,17 @@ def dns_label(option: str, value: str) -> str:
     return value
 
 
+def object_name(option: str, value: Any, longest: int = DNS_SUBDOMAIN_LENGTH) -> str:
+    """Name of an object: I(longest) lower-case letters, digits, inner dashes and dots at most; raises ConfigError."""
+    if not isinstance(value, str) or len(value) > longest or not _DNS_SUBDOMAIN.fullmatch(value):
+        raise invalid(
+            option,
+            f"the name {value!r} must be 1 to {longest} lower-case letters, digits, dashes and dots, "
+            "and begin and end with a letter or digit",
+        )
+    return str(value)
+
+
 def cluster_id(option: str, value: str) -> str:
     """Identity of a cluster, a UUID (spec/01 §2.1); raises ConfigError."""
     if not _UUID.fullmatch(value):
