@@ -7,11 +7,12 @@ import logging
 from typing import Protocol
 
 from clusternet_engine import metrics
-from clusternet_engine.hub import approver, inventory, lifecycle, scheduler
+from clusternet_engine.hub import approver, inventory, lifecycle, pusher, scheduler
 from clusternet_engine.hub.approver import Approver
 from clusternet_engine.hub.caches import Caches
 from clusternet_engine.hub.inventory import Inventory
 from clusternet_engine.hub.lifecycle import Lifecycle
+from clusternet_engine.hub.pusher import Pusher
 from clusternet_engine.hub.scheduler import Scheduler
 from clusternet_engine.hub.settings import Settings
 from clusternet_engine.kube.client import Client
@@ -21,7 +22,7 @@ from clusternet_engine.model import constants as names
 from clusternet_engine.model import features
 from clusternet_engine.model.conditions import find_condition
 
-CONTROLLERS = (approver.NAME, lifecycle.NAME, inventory.NAME, scheduler.NAME)
+CONTROLLERS = (approver.NAME, lifecycle.NAME, inventory.NAME, scheduler.NAME, pusher.NAME)
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +73,7 @@ def _controllers(client: Client, caches: Caches, settings: Settings) -> dict[str
         lifecycle.NAME: Lifecycle(client, caches, recorder, workers=settings.workers, initialization=initialization),
         inventory.NAME: Inventory(client, caches, recorder, settings),
         scheduler.NAME: Scheduler(client, caches, recorder, settings),
+        pusher.NAME: Pusher(client, caches, recorder, settings),
     }
 
 

@@ -111,6 +111,8 @@ DESCRIPTION_UPGRADING = "Upgrading"
 DESCRIPTION_UNINSTALLING = "Uninstalling"
 DESCRIPTION_SUPERSEDED = "Superseded"
 DESCRIPTION_UNKNOWN = "Unknown"
+RELEASE_DEPLOYED = "deployed"
+RELEASE_FAILED = "failed"
 
 # Conditions of Subscriptions; not in Clusternet's own API
 SCHEDULED = "Scheduled"

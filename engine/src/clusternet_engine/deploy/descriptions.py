@@ -1,0 +1,185 @@
+"""Brings a Description of native objects to its cluster and takes it away again (spec/03 §8.2, §9)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+
+from clusternet_engine.deploy.errors import DeployFailed
+from clusternet_engine.deploy.objects import Objects, Outcome
+from clusternet_engine.kube.client import Client
+from clusternet_engine.kube.errors import NotFound
+from clusternet_engine.kube.resources import DESCRIPTIONS, Object
+from clusternet_engine.model import constants as names
+from clusternet_engine.model.applied import (
+    APPLIED_OBJECTS_ANNOTATION,
+    MalformedObject,
+    owner_text,
+    parse_objects,
+    prepare,
+    reference,
+    remembered,
+    to_annotation,
+    union,
+    without,
+)
+from clusternet_engine.model.descriptions import rendered_feeds
+from clusternet_engine.model.feeds import feed_reference, feed_references, feed_text
+
+MAX_REASON = 4096
+"""Characters of `status.reason`."""
+
+Report = Callable[[Object, str, str, str], None]
+"""Takes the object, the type, the reason and the message of an event."""
+
+log = logging.getLogger(__name__)
+
+
+class Descriptions:
+    """Deploys Descriptions; whoever calls decides whether, and to which cluster.
+
+    Args:
+        parent: client of the parent cluster.
+        report: tells users what happened.
+    """
+
+    def __init__(self, parent: Client, report: Report) -> None:
+        self._parent = parent
+        self._report = report
+        self._remembered: dict[str, list[Object]] = {}
+
+    def forget(self, description: Object) -> None:
+        """The Description is gone."""
+        self._remembered.pop(description["metadata"]["uid"], None)
+
+    async def deploy(self, description: Object, objects: Objects) -> None:
+        """Apply everything, remove what isn't wanted any more, and write the status.
+
+        Raises:
+            DeployFailed: some of it can't be done now.
+        """
+        metadata = description["metadata"]
+        owner = owner_text(metadata["namespace"], metadata["name"])
+        try:
+            wanted = [prepare(obj, owner) for obj in parse_objects(description["spec"].get("raw") or ())]
+        except MalformedObject as error:
+            await self._failed(description, str(error))
+            raise DeployFailed(str(error)) from None
+        references = [reference(obj) for obj in wanted]
+        before = self._known(description)
+        everything = union(before, references)
+        remember = self._remember(description, everything) if len(everything) > len(union(before)) else None
+        outcomes = await objects.apply(wanted, first=remember)
+        outcomes += await self._prune(description, objects, without(everything, references), references, owner)
+        for outcome in outcomes:
+            if outcome.adopted:
+                text = f"{outcome.text} was there and belonged to {outcome.adopted}; it is managed from here now"
+                self._report(description, "Normal", "Adopted", text)
+        await self._conclude(description, outcomes)
+
+    async def withdraw(self, description: Object, objects: Objects, base: Object | None) -> None:
+        """Remove the objects of a Description that goes.
+
+        Args:
+            description: the terminating Description.
+            objects: of its cluster.
+            base: made anew, since the cluster has been bound again; what its feeds mean stays.
+
+        Raises:
+            DeployFailed: some can't be removed now.
+        """
+        metadata = description["metadata"]
+        owner = owner_text(metadata["namespace"], metadata["name"])
+        outcomes = await objects.delete(self._going(description, base), owner)
+        if problems := [outcome for outcome in outcomes if outcome.error]:
+            reason = _problems(problems)
+            self._report(description, "Warning", "FailedDeletingDescription", reason)
+            raise DeployFailed(reason)
+
+    def pending(self, description: Object, base: Object | None) -> bool:
+        """Return whether a Description that goes leaves anything to remove on its cluster; see `withdraw`."""
+        return bool(self._going(description, base))
+
+    async def unreachable(self, description: Object, reason: str) -> None:
+        """Write into the status that the cluster couldn't be reached."""
+        await self._failed(description, reason)
+
+    def _going(self, description: Object, base: Object | None) -> list[Object]:
+        going = union(self._known(description), _references(description).values())
+        return going if base is None else without(going, _kept(description, base, going))
+
+    def _known(self, description: Object) -> list[Object]:
+        """Return what may be on the cluster; a cached annotation may be older than what this process has written."""
+        written = self._remembered.get(description["metadata"]["uid"])
+        return remembered(description) if written is None else written
+
+    async def _remember(self, description: Object, references: list[Object]) -> None:
+        metadata = description["metadata"]
+        patch = {"metadata": {"annotations": {APPLIED_OBJECTS_ANNOTATION: to_annotation(references)}}}
+        await self._parent.patch(DESCRIPTIONS, metadata["name"], patch, metadata["namespace"])
+        self._remembered[metadata["uid"]] = references
+
+    async def _prune(
+        self, description: Object, objects: Objects, gone: list[Object], kept: list[Object], owner: str
+    ) -> list[Outcome]:
+        if not gone:
+            return []
+        outcomes = await objects.delete(gone, owner)
+        failed = [outcome for outcome in outcomes if outcome.error]
+        await self._remember(description, union(kept, (outcome.reference for outcome in failed)))
+        if failed:
+            self._report(description, "Warning", "UnsuccessfullyPruningFeed", _problems(failed))
+        elif any(outcome.changed for outcome in outcomes):
+            text = ", ".join(outcome.text for outcome in outcomes)
+            self._report(description, "Normal", "SuccessfullyPruningFeed", f"removed {text}")
+        return outcomes
+
+    async def _conclude(self, description: Object, outcomes: Iterable[Outcome]) -> None:
+        problems = [outcome for outcome in outcomes if outcome.error]
+        if problems:
+            reason = _problems(problems)
+            await self._failed(description, reason)
+            raise DeployFailed(reason)
+        if await self._write(description, names.DESCRIPTION_SUCCESS, ""):
+            self._report(description, "Normal", "SuccessfullyDeployed", "all objects are on the cluster as wanted")
+
+    async def _failed(self, description: Object, reason: str) -> None:
+        reason = reason if len(reason) <= MAX_REASON else reason[: MAX_REASON - 1] + "…"
+        if await self._write(description, names.DESCRIPTION_FAILURE, reason):
+            self._report(description, "Warning", "UnSuccessfullyDeployed", reason)
+
+    async def _write(self, description: Object, phase: str, reason: str) -> bool:
+        """Write the status if it says something else; return whether it did."""
+        metadata = description["metadata"]
+        wanted = {"phase": phase, "reason": reason, "observedGeneration": metadata["generation"]}
+        status = description.get("status") or {}
+        if all(status.get(field, "") == value for field, value in wanted.items()):
+            return False
+        try:
+            await self._parent.patch(
+                DESCRIPTIONS, metadata["name"], {"status": wanted}, metadata["namespace"], subresource="status"
+            )
+        except NotFound:
+            log.info("%s/%s has gone while being deployed", metadata["namespace"], metadata["name"])
+        return True
+
+
+def _references(description: Object) -> dict[int, Object]:
+    """Return references to the objects of a Description by their place in `spec.raw`."""
+    try:
+        return dict(enumerate(map(reference, parse_objects(description["spec"].get("raw") or ()))))
+    except MalformedObject:
+        return {}
+
+
+def _kept(description: Object, base: Object, references: Iterable[Object]) -> list[Object]:
+    """Return the references to objects that come from feeds of a Base."""
+    feeds = set(feed_references(base["spec"]["feeds"]))
+    rendered = rendered_feeds(description)
+    present = _references(description)
+    kept = [entry for place, entry in present.items() if place < len(rendered) and rendered[place] in feeds]
+    return kept + [entry for entry in references if feed_reference(entry) in feeds]
+
+
+def _problems(outcomes: Iterable[Outcome]) -> str:
+    return "; ".join(f"{feed_text(outcome.reference)}: {outcome.error}" for outcome in outcomes)

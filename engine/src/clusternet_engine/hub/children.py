@@ -1,0 +1,116 @@
+"""The hub's way to the child clusters: one client each, with the credential that the child has handed over."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import hashlib
+import logging
+from dataclasses import dataclass
+
+from clusternet_engine.deploy.errors import Unreachable
+from clusternet_engine.deploy.objects import Objects
+from clusternet_engine.hub.caches import Caches
+from clusternet_engine.kube.cache import Change
+from clusternet_engine.kube.client import Client
+from clusternet_engine.kube.config import ClusterConfig, ConfigError
+from clusternet_engine.kube.resources import Object
+from clusternet_engine.model import constants as names
+
+_QPS = 500.0
+_BURST = 1000
+"""Requests to one child; its API server has its own protection against too many."""
+_LEAVE_OPEN = 60.0
+"""Seconds that a client stays usable after its credential was replaced: requests may be under way."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Child:
+    """A child as it was reached last."""
+
+    fingerprint: bytes
+    objects: Objects
+
+
+class Children:
+    """Gives access to the child clusters, each time with the credential and address that hold now.
+
+    Args:
+        caches: of the parent cluster.
+    """
+
+    def __init__(self, caches: Caches) -> None:
+        self._caches = caches
+        self._children: dict[str, _Child] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+        caches.clusters.add_handler(self._on_cluster)
+
+    async def objects(self, cluster: Object) -> Objects:
+        """Return the objects of a ManagedCluster's child.
+
+        Raises:
+            Unreachable: the child hasn't said how, or only through its tunnel.
+        """
+        config = self._config(cluster)
+        namespace = cluster["metadata"]["namespace"]
+        text = repr((config.server, config.ca_data, config.token))
+        fingerprint = hashlib.sha256(text.encode()).digest()
+        known = self._children.get(namespace)
+        if known is not None and known.fingerprint == fingerprint:
+            return known.objects
+        try:
+            client = Client(config, qps=_QPS, burst=_BURST, user_agent=names.HUB)
+        except ConfigError as error:
+            raise Unreachable(str(error)) from None
+        await client.__aenter__()
+        if known is not None:
+            self._close_later(known)
+        self._children[namespace] = _Child(fingerprint, Objects(client))
+        return self._children[namespace].objects
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for task in self._closing:
+            task.cancel()
+        children, self._children = self._children, {}
+        for child in children.values():
+            await child.objects.client.close()
+
+    def _config(self, cluster: Object) -> ClusterConfig:
+        metadata, status = cluster["metadata"], cluster.get("status") or {}
+        name = f"{metadata['namespace']}/{names.CHILD_DEPLOYER_SECRET}"
+        if status.get("useSocket"):
+            raise Unreachable("the cluster can be reached through its tunnel only, which this hub doesn't serve")
+        secret = self._caches.child_credentials.get(names.CHILD_DEPLOYER_SECRET, metadata["namespace"])
+        if secret is None:
+            raise Unreachable(f"the agent hasn't handed over Secret {name} yet")
+        try:
+            data = {key: base64.b64decode(value) for key, value in (secret.get("data") or {}).items()}
+            token = data.get(names.TOKEN_KEY, b"").decode()
+            server = status.get("apiserverURL") or data.get(names.ADVERTISE_URL_KEY, b"").decode()
+        except (binascii.Error, UnicodeDecodeError):
+            raise Unreachable(f"Secret {name} is damaged") from None
+        if not (token and server):
+            raise Unreachable(f"Secret {name} lacks a token or the address of the cluster")
+        try:
+            return ClusterConfig(server=server, ca_data=data.get(names.CA_CERTIFICATE_KEY) or None, token=token)
+        except ConfigError as error:
+            raise Unreachable(str(error)) from None
+
+    def _on_cluster(self, change: Change) -> None:
+        if change.new is None:
+            child = self._children.pop(change.object["metadata"]["namespace"], None)
+            if child is not None:
+                self._close_later(child)
+
+    def _close_later(self, child: _Child) -> None:
+        async def close() -> None:
+            await asyncio.sleep(_LEAVE_OPEN)
+            await child.objects.client.close()
+
+        task = asyncio.create_task(close())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
