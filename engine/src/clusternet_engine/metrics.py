@@ -19,3 +19,4 @@ CLUSTERS_READY = Gauge("clusternet_clusters_ready", "ManagedClusters whose condi
 API_REQUESTS = Counter("clusternet_api_requests_total", "Answers of API servers by HTTP status.", ["method", "code"])
 INFORMER_LISTS = Counter("clusternet_informer_lists_total", "Full lists an informer made.", ["resource"])
 LEADER = Gauge("clusternet_leader", "1 while this process holds the lease.", ["lease"])
+TUNNELS = Gauge("clusternet_socket_connections_count", "Tunnels that are open.")

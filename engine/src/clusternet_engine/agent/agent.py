@@ -15,11 +15,13 @@ from clusternet_engine.agent.progress import Progress, Reason, Track
 from clusternet_engine.agent.registration import Membership, Registrar
 from clusternet_engine.agent.settings import Settings
 from clusternet_engine.agent.status import Collector
+from clusternet_engine.agent.tunnel import Tunnel
 from clusternet_engine.kube.backoff import Backoff
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.events import EventRecorder
 from clusternet_engine.kube.resources import Object
 from clusternet_engine.model import constants as names
+from clusternet_engine.model.dialling import Destinations
 
 _STEADY = 60.0
 """Seconds of membership after which its loss is a new story."""
@@ -40,7 +42,7 @@ def static_status(settings: Settings, child_url: str, version: str) -> dict[str,
         "agentVersion": version,
         "apiserverURL": child_url,
         "appPusher": settings.app_pusher,
-        "useSocket": False,
+        "useSocket": settings.socket_connection,
         "kubeQPS": settings.qps,
         "kubeBurst": settings.burst,
         "heartbeatFrequencySeconds": math.ceil(settings.update_frequency),
@@ -120,3 +122,13 @@ class Agent:
             )
             tasks.create_task(heartbeat.run(), name="heartbeat")
             tasks.create_task(deployer.run(), name="deployer")
+            if self._settings.socket_connection:
+                tunnel = Tunnel(parent, identity, self._destinations())
+                tasks.create_task(tunnel.run(), name="tunnel")
+
+    def _destinations(self) -> Destinations:
+        """Return what the hub may connect to: this cluster's API server, its predictor, what the operator lists."""
+        urls = [self._child_url]
+        if self._settings.predictor and self._settings.predictor_address:
+            urls.append(self._settings.predictor_address)
+        return Destinations(urls, self._settings.socket_destinations)

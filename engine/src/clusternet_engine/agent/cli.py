@@ -26,7 +26,7 @@ from clusternet_engine.model import features
 from clusternet_engine.program import health_server, leader_elector, run_program
 
 PORT = 10650
-_UNUSED_GATES = (features.SOCKET_CONNECTION, features.RECOVERY, features.MULTI_CLUSTER_SERVICE)
+_UNUSED_GATES = (features.RECOVERY, features.MULTI_CLUSTER_SERVICE)
 """Gates of Clusternet's agent that stand for things this agent does not do."""
 
 log = logging.getLogger(__name__)
@@ -40,6 +40,14 @@ def make_agent_parser() -> argparse.ArgumentParser:
     LeaderElectionFlags.add(parser, names.AGENT)
     _add_registration_flags(parser.add_argument_group("registration"))
     _add_status_flags(parser.add_argument_group("status"))
+    parser.add_argument_group("tunnel").add_argument(
+        "--socket-destinations",
+        metavar="HOST[:PORT],...",
+        type=rules.destinations,
+        default=(),
+        help="what the hub may connect to through this agent beside the API server of this cluster, with feature gate "
+        "SocketConnection: hosts, *.domains, IP addresses and CIDRs, * for everything",
+    )
     return parser
 
 
@@ -195,6 +203,8 @@ def check(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> Set
         predictor=features.enabled(gates, features.PREDICTOR),
         predictor_address=arguments.predictor_addr,
         predictor_direct_access=arguments.predictor_direct_access,
+        socket_connection=features.enabled(gates, features.SOCKET_CONNECTION),
+        socket_destinations=arguments.socket_destinations,
         qps=arguments.kube_api_qps,
         burst=arguments.kube_api_burst,
     )

@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from clusternet_engine.model.constants import RANDOM_LENGTH
+from clusternet_engine.model.dialling import Destination, parse_destination
 from clusternet_engine.model.labels import is_label_key, is_label_value
 from clusternet_engine.model.names import LABEL_LIMIT, is_dns_label
 
@@ -52,6 +53,8 @@ class Settings:
     predictor: bool
     predictor_address: str
     predictor_direct_access: bool
+    socket_connection: bool
+    socket_destinations: tuple[Destination, ...]
     qps: float
     burst: int
 
@@ -137,6 +140,14 @@ def registration_token(text: str) -> str:
             " or the token of a ServiceAccount"
         )
     return token
+
+
+def destinations(text: str) -> tuple[Destination, ...]:
+    """Return what the hub may connect to, from a list of hosts, IP addresses and CIDRs."""
+    try:
+        return tuple(parse_destination(item.strip()) for item in text.split(",") if item.strip())
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None
 
 
 def readable_file(text: str) -> Path:

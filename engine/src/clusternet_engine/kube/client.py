@@ -317,6 +317,34 @@ class Client:
         content_type = "application/json" if body is not None else None
         return await self._send(method, path, params, body, content_type, timeout)
 
+    async def websocket(self, path: str, *, max_message: int) -> aiohttp.ClientWebSocketResponse:
+        """Open a websocket without compression; the caller answers its pings.
+
+        :param path: starts with ``/``.
+        :param max_message: bytes of the longest message accepted.
+        """
+        if self._session is None:
+            raise RuntimeError("the client is not open; use it in `async with`")
+        url = f"{self.config.server}{path}"
+        with _connection_errors(url, CONNECT_TIMEOUT):
+            async with asyncio.timeout(CONNECT_TIMEOUT):
+                for renew in (False, True):
+                    try:
+                        return await self._session.ws_connect(
+                            url,
+                            headers=await self._authorization(renew),
+                            proxy=self._proxy,
+                            server_hostname=self.config.tls_server_name,
+                            autoping=False,
+                            max_msg_size=max_message,
+                        )
+                    except aiohttp.WSServerHandshakeError as error:
+                        if error.status == 401 and not renew:
+                            continue
+                        message = b"the server does not open a websocket"
+                        raise error_from_response("GET", path, error.status, error.headers or {}, message) from None
+        raise AssertionError("unreachable")
+
     async def _json(
         self,
         method: str,
