@@ -17,6 +17,7 @@ import yaml
 from clusternet_engine.kube.client import Client, PatchType
 from clusternet_engine.kube.errors import ApiError, NotFound
 from clusternet_engine.kube.resources import (
+    API_SERVICES,
     CLUSTER_REGISTRATION_REQUESTS,
     CLUSTER_ROLE_BINDINGS,
     CLUSTER_ROLES,
@@ -56,6 +57,9 @@ _KINDS = {
         CLUSTER_ROLE_BINDINGS,
         ROLES,
         ROLE_BINDINGS,
+        API_SERVICES,
+        Resource("", "v1", "services", "Service", namespaced=True),
+        Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", namespaced=True),
     )
 }
 
@@ -75,22 +79,13 @@ async def eventually(condition: Callable[[], Awaitable[T]], timeout: float = 30.
         await asyncio.sleep(0.02)
 
 
-async def install(admin: Client) -> None:
-    """Put onto the parent what the role `hub` puts there: CRDs, namespaces, account, permissions."""
-    variables = {"clusternet_hub_system_namespace": SYSTEM, "clusternet_hub_reserved_namespace": "clusternet-reserved"}
-    objects = Environment(autoescape=False).from_string((_ROLE / "templates" / "objects.yaml.j2").read_text())
-    texts = [*(file.read_text() for file in sorted((_ROLE / "files" / "crds").iterdir())), objects.render(variables)]
-    for body in (document for text in texts for document in yaml.safe_load_all(text) if document):
-        metadata = body["metadata"]
-        await admin.patch(
-            _KINDS[body["kind"]],
-            metadata["name"],
-            body,
-            metadata.get("namespace"),
-            kind=PatchType.APPLY,
-            field_manager="test",
-            force=True,
-        )
+async def install(admin: Client, port: int) -> None:
+    """Put onto the parent what the role `hub` puts there: CRDs, namespaces, account, permissions, the way to the hub.
+
+    The APIServices come with `install_api_services`, as in the role: they are unavailable while no hub serves them.
+    """
+    crds = [yaml.safe_load(file.read_text()) for file in sorted((_ROLE / "files" / "crds").iterdir())]
+    await _apply(admin, [*crds, *_render("objects.yaml.j2", port)])
 
     async def served() -> bool:
         try:
@@ -101,6 +96,55 @@ async def install(admin: Client) -> None:
         return True
 
     await eventually(served)
+
+
+async def install_api_services(admin: Client, port: int) -> None:
+    """Let the parent's API server ask a hub at this port, and wait until that works."""
+    await _apply(admin, services := _render("api_services.yaml.j2", port))
+
+    async def available() -> bool:
+        found = [await admin.get(API_SERVICES, service["metadata"]["name"]) for service in services]
+        return all(condition_is_true(service, "Available") for service in found)
+
+    await eventually(available)
+
+
+async def remove_api_services(admin: Client, port: int) -> None:
+    """Take the APIServices away, so that no unavailable ones stand in the way of others."""
+    for service in _render("api_services.yaml.j2", port):
+        with suppress(NotFound):
+            await admin.delete(API_SERVICES, service["metadata"]["name"])
+
+
+def condition_is_true(obj: Object, kind: str) -> bool:
+    """Return whether a condition of an object is true."""
+    conditions = (obj.get("status") or {}).get("conditions") or []
+    return any(one["type"] == kind and one["status"] == "True" for one in conditions)
+
+
+def _render(template: str, port: int) -> list[Object]:
+    variables = {
+        "clusternet_hub_system_namespace": SYSTEM,
+        "clusternet_hub_reserved_namespace": "clusternet-reserved",
+        "clusternet_hub_secure_port": port,
+        "__clusternet_hub_advertise_address": "localhost",
+    }
+    text = Environment(autoescape=False).from_string((_ROLE / "templates" / template).read_text()).render(variables)
+    return [document for document in yaml.safe_load_all(text) if document]
+
+
+async def _apply(admin: Client, bodies: list[Object]) -> None:
+    for body in bodies:
+        metadata = body["metadata"]
+        await admin.patch(
+            _KINDS[body["kind"]],
+            metadata["name"],
+            body,
+            metadata.get("namespace"),
+            kind=PatchType.APPLY,
+            field_manager="test",
+            force=True,
+        )
 
 
 async def account_kubeconfig(admin: Client, lab: Lab) -> str:

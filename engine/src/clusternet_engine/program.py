@@ -16,7 +16,7 @@ from clusternet_engine.flags import LeaderElectionFlags, ServingFlags
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.config import ConfigError
 from clusternet_engine.kube.lease import LeaderElector
-from clusternet_engine.serving import Check, HealthServer
+from clusternet_engine.serving import Check, Handler, HealthServer, ServingTLS
 
 STOP_TIMEOUT = 5.0
 """Seconds a graceful stop may take."""
@@ -24,15 +24,33 @@ STOP_TIMEOUT = 5.0
 log = logging.getLogger(__name__)
 
 
-def health_server(serving: ServingFlags, checks: Mapping[str, Check]) -> HealthServer:
-    """Return the server of health and metrics that the flags describe; `checks` decide on readiness."""
-    return HealthServer(
-        serving.bind_address,
-        serving.secure_port,
-        checks,
-        tls_cert_file=serving.tls_cert_file,
-        tls_key_file=serving.tls_private_key_file,
-    )
+def serving_tls(serving: ServingFlags) -> ServingTLS:
+    """Return the certificate that the flags name, or a self-signed one.
+
+    Raises:
+        OSError: a file can't be read, is not PEM, or the files do not belong together.
+    """
+    if serving.tls_cert_file is None or serving.tls_private_key_file is None:
+        return ServingTLS()
+    return ServingTLS.of_files(serving.tls_cert_file, serving.tls_private_key_file)
+
+
+def health_server(
+    serving: ServingFlags,
+    checks: Mapping[str, Check],
+    *,
+    tls: ServingTLS | None = None,
+    handler: Handler | None = None,
+) -> HealthServer:
+    """Return the server of health and metrics that the flags describe.
+
+    Args:
+        checks: decide on readiness.
+        tls: to serve with; None means what the flags say.
+        handler: answers every other path.
+    """
+    tls = tls or serving_tls(serving)
+    return HealthServer(serving.bind_address, serving.secure_port, checks, tls=tls, handler=handler)
 
 
 def leader_elector(client: Client, election: LeaderElectionFlags) -> LeaderElector:

@@ -1,25 +1,22 @@
-"""Health and metrics over HTTPS: ``/healthz``, ``/livez``, ``/readyz``, ``/metrics`` (spec/05 §5, §7.1)."""
+"""Health and metrics over HTTPS: ``/healthz``, ``/livez``, ``/readyz``, ``/metrics`` (spec/05 §5, §7.1).
+
+A program may serve an API at the same port.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
-import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from aiohttp import web
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 
+from clusternet_engine.certificates import KeyPair, self_signed
 from clusternet_engine.kube.tls import load_key_pair
 
 log = logging.getLogger(__name__)
@@ -28,9 +25,66 @@ CHECK_TIMEOUT = 5.0
 """Seconds a check may take before it counts as failed."""
 STOP_TIMEOUT = 1.0
 """Seconds open requests get when the server stops."""
-CERTIFICATE_LIFETIME = timedelta(days=365)
+MAX_BODY = 16 * 2**20
+"""Bytes of the largest request accepted; API servers take 3 MiB."""
 
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Check = Callable[[], Awaitable[None] | None]
+
+
+class ServingTLS:
+    """The certificate served with and the client certificates accepted; both may change while serving.
+
+    Clients needn't show a certificate; one that is shown must be issued by a trusted authority.
+
+    :param pair: to begin with.
+    """
+
+    def __init__(self, pair: KeyPair | None = None) -> None:
+        self._pair = pair or self_signed()
+        self._trusted = b""
+        self._current = self._make()
+        self.context = self._make()
+        self.context.sni_callback = self._choose
+
+    @classmethod
+    def of_files(cls, cert_file: Path, key_file: Path) -> ServingTLS:
+        """From files.
+
+        :raises OSError: they can't be read.
+        :raises ssl.SSLError: they are not PEM, or do not belong together.
+        """
+        return cls(KeyPair(cert_file.read_bytes(), key_file.read_bytes()))
+
+    def serve_with(self, pair: KeyPair) -> None:
+        """Use another certificate for connections to come.
+
+        :raises ssl.SSLError: they are not PEM, or do not belong together.
+        """
+        self._pair = pair
+        self._current = self._make()
+
+    def trust(self, authorities: bytes) -> None:
+        """Accept client certificates of these authorities, PEM, for connections to come.
+
+        :raises ssl.SSLError: they are not PEM.
+        """
+        self._trusted = authorities
+        self._current = self._make()
+
+    def _make(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        # Clients of the same session may not be judged by authorities that have been replaced meanwhile.
+        context.options |= ssl.OP_NO_TICKET
+        context.num_tickets = 0
+        context.verify_mode = ssl.CERT_OPTIONAL
+        if self._trusted:
+            context.load_verify_locations(cadata=self._trusted.decode("ascii", "replace"))
+        load_key_pair(context, self._pair.certificate, self._pair.key)
+        return context
+
+    def _choose(self, connection: Any, name: str | None, context: ssl.SSLContext) -> None:
+        connection.context = self._current
 
 
 class HealthServer:
@@ -41,7 +95,8 @@ class HealthServer:
 
     :param port: 0 = don't serve.
     :param checks: by name; a check fails by raising.
-    :param tls_cert_file: PEM certificate chain; with ``tls_key_file`` instead of a self-signed one made in memory.
+    :param tls: to serve with; ``None`` = a self-signed certificate made in memory.
+    :param handler: answers every other path.
     """
 
     def __init__(
@@ -51,15 +106,15 @@ class HealthServer:
         checks: Mapping[str, Check],
         registry: CollectorRegistry = REGISTRY,
         *,
-        tls_cert_file: Path | None = None,
-        tls_key_file: Path | None = None,
+        tls: ServingTLS | None = None,
+        handler: Handler | None = None,
     ) -> None:
         self._bind_address = bind_address
         self._port = port
         self._checks = checks
         self._registry = registry
-        self._cert_file = tls_cert_file
-        self._key_file = tls_key_file
+        self._tls = tls
+        self._handler = handler
         self._runner: web.AppRunner | None = None
 
     async def __aenter__(self) -> Self:
@@ -74,12 +129,11 @@ class HealthServer:
     async def start(self) -> None:
         """Listen.
 
-        :raises OSError: the address is taken or not ours, or a certificate file can't be read.
-        :raises ssl.SSLError: the certificate files are not PEM, or do not belong together.
+        :raises OSError: the address is taken or not ours.
         """
         if self._port == 0:
             return
-        app = web.Application()
+        app = web.Application(client_max_size=MAX_BODY)
         app.add_routes(
             [
                 web.get("/livez", self._livez),
@@ -88,29 +142,23 @@ class HealthServer:
                 web.get("/metrics", self._metrics),
             ]
         )
+        if self._handler is not None:
+            app.router.add_route("*", "/{path:.*}", self._handler)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_TIMEOUT)
         await self._runner.setup()
-        context = self._ssl_context()
+        context = (self._tls or ServingTLS()).context
         try:
             await web.TCPSite(self._runner, self._bind_address, self._port, ssl_context=context).start()
         except OSError:
             await self.stop()
             raise
-        log.info("serving health and metrics on https://%s:%d", self._bind_address, self._port)
+        log.info("serving on https://%s:%d", self._bind_address, self._port)
 
     async def stop(self) -> None:
         """Stop listening; open requests get :data:`STOP_TIMEOUT`."""
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
-
-    def _ssl_context(self) -> ssl.SSLContext:
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        if self._cert_file is not None:
-            context.load_cert_chain(self._cert_file, self._key_file)
-        else:
-            load_key_pair(context, *self_signed_certificate())
-        return context
 
     async def _livez(self, request: web.Request) -> web.Response:
         return _report(request, {"ping": None})
@@ -148,34 +196,3 @@ def _report(request: web.Request, failures: Mapping[str, Exception | None]) -> w
     kind = request.path.lstrip("/")
     lines.append(f"{kind} check {'failed' if failed else 'passed'}")
     return web.Response(status=500 if failed else 200, text="\n".join(lines) + "\n")
-
-
-def self_signed_certificate() -> tuple[bytes, bytes]:
-    """A certificate for this host's name and loopback, and its key, both PEM."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    host = socket.gethostname()
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host[:64])])
-    now = datetime.now(UTC)
-    names: list[x509.GeneralName] = [
-        x509.DNSName(host),
-        x509.DNSName("localhost"),
-        x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
-        x509.IPAddress(ipaddress.ip_address("::1")),
-    ]
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + CERTIFICATE_LIFETIME)
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    return (
-        certificate.public_bytes(serialization.Encoding.PEM),
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
-    )

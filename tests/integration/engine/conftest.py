@@ -20,7 +20,7 @@ def hub_kubeconfig(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     async def prepare() -> str:
         async with Client(ClusterConfig.from_kubeconfig(lab.cluster("parent").kubeconfig), qps=0) as admin:
-            await install(admin)
+            await install(admin, lab.cluster("parent").engine_port)
             return await account_kubeconfig(admin, lab)
 
     path.touch(mode=0o600)

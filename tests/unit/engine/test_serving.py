@@ -10,9 +10,11 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from clusternet_engine import serving
+from aiohttp import web
+from clusternet_engine import metrics, serving
+from clusternet_engine.certificates import issue, make_authority, self_signed
 from clusternet_engine.logs import KlogFormatter, mask, setup
-from clusternet_engine.serving import HealthServer, self_signed_certificate
+from clusternet_engine.serving import HealthServer, ServingTLS
 
 
 @pytest.fixture
@@ -61,22 +63,64 @@ async def test_checks(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
         assert "[+]ping ok" in (await ask(port, "/livez?verbose"))[1]
         status, text = await ask(port, "/metrics")
         assert status == 200
-        assert "clusternet_clusters_registered" in text
+        assert metrics.LEADER._name in text
         assert (await ask(port, "/other"))[0] == 404
     with pytest.raises(aiohttp.ClientConnectorError):
         await ask(port, "/livez")
 
 
 async def test_certificate_files_and_a_taken_port(port: int, tmp_path: Path) -> None:
-    certificate, key = self_signed_certificate()
-    (tmp_path / "crt").write_bytes(certificate)
-    (tmp_path / "key").write_bytes(key)
-    files = {"tls_cert_file": tmp_path / "crt", "tls_key_file": tmp_path / "key"}
-    async with HealthServer("127.0.0.1", port, {}, **files):
-        context = ssl.create_default_context(cadata=certificate.decode())
+    pair = self_signed()
+    (tmp_path / "crt").write_bytes(pair.certificate)
+    (tmp_path / "key").write_bytes(pair.key)
+    tls = ServingTLS.of_files(tmp_path / "crt", tmp_path / "key")
+    async with HealthServer("127.0.0.1", port, {}, tls=tls):
+        context = ssl.create_default_context(cadata=pair.certificate.decode())
         assert await ask(port, "/livez", context) == (200, "ok")
         with pytest.raises(OSError, match="address already in use"):
             await HealthServer("127.0.0.1", port, {}).start()
+
+
+async def test_the_certificate_changes_while_serving(port: int) -> None:
+    authority = make_authority("test")
+    tls = ServingTLS()
+    async with HealthServer("127.0.0.1", port, {}, tls=tls):
+        context = ssl.create_default_context(cadata=authority.certificate.decode())
+        with pytest.raises(aiohttp.ClientConnectorCertificateError):
+            await ask(port, "/livez", context)
+        tls.serve_with(issue(authority, "test", ["hub.ns.svc"]))
+        assert await ask(port, "/livez", context) == (200, "ok")
+
+
+async def test_client_certificates_are_judged_by_the_authority_of_the_moment(port: int, tmp_path: Path) -> None:
+    authority, other = make_authority("test"), make_authority("other")
+    (tmp_path / "crt").write_bytes(authority.certificate + authority.key)
+    seen: list[bool] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        assert request.transport is not None
+        seen.append(bool(request.transport.get_extra_info("ssl_object").getpeercert()))
+        return web.Response(text="ok")
+
+    def context(certificate: bool) -> ssl.SSLContext:
+        made = ssl.create_default_context()
+        made.check_hostname = False
+        made.verify_mode = ssl.CERT_NONE
+        if certificate:
+            made.load_cert_chain(tmp_path / "crt")
+        return made
+
+    tls = ServingTLS()
+    async with HealthServer("127.0.0.1", port, {}, tls=tls, handler=handler):
+        for trusted, accepted in ((authority, True), (other, False)):
+            tls.trust(trusted.certificate)
+            assert await ask(port, "/x", context(certificate=False)) == (200, "ok")
+            if accepted:
+                assert await ask(port, "/x", context(certificate=True)) == (200, "ok")
+            else:
+                with pytest.raises(aiohttp.ClientError):
+                    await ask(port, "/x", context(certificate=True))
+        assert seen == [False, True, False]
 
 
 async def test_port_0_serves_nothing() -> None:

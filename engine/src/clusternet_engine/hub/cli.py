@@ -9,12 +9,14 @@ from collections.abc import Sequence
 
 from clusternet_engine import logs
 from clusternet_engine.flags import ClientFlags, LeaderElectionFlags, ServingFlags, make_parser, positive_int
+from clusternet_engine.hub.api.server import ApiServer
 from clusternet_engine.hub.hub import CONTROLLERS, Hub
 from clusternet_engine.hub.settings import Settings
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.config import ClusterConfig
 from clusternet_engine.model import constants as names
-from clusternet_engine.program import health_server, leader_elector, run_program
+from clusternet_engine.model import features
+from clusternet_engine.program import health_server, leader_elector, run_program, serving_tls
 
 PORT = 443
 QPS = 500.0
@@ -96,8 +98,19 @@ async def _serve(settings: Settings, access: ClientFlags, serving: ServingFlags,
     config = ClusterConfig.load(access.kubeconfig, access.context)
     async with Client(config, qps=access.qps, burst=access.burst, user_agent=names.HUB) as client:
         hub = Hub(client, settings)
-        async with health_server(serving, {"informers": hub.caches.check}), asyncio.TaskGroup() as tasks:
+        tls = serving_tls(serving)
+        api = None
+        if serving.secure_port and settings.enabled(features.SHADOW_API):
+            own_certificate = serving.tls_cert_file is None
+            api = ApiServer(client, hub.caches, settings, tls, own_certificate=own_certificate)
+        checks = {"informers": hub.caches.check, **(api.checks if api else {})}
+        async with (
+            health_server(serving, checks, tls=tls, handler=api.handle if api else None),
+            asyncio.TaskGroup() as tasks,
+        ):
             tasks.create_task(hub.caches.run(), name="caches")
+            if api:
+                tasks.create_task(api.run(), name="API")
             if election.enabled:
                 tasks.create_task(leader_elector(client, election).run(hub.lead), name="leader election")
             else:

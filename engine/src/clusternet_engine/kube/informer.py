@@ -69,6 +69,11 @@ class Informer:
         """Why the last attempt failed; ``None`` while the watch is healthy."""
         return self._last_error
 
+    @property
+    def resource_version(self) -> str:
+        """Of the last change or bookmark seen; empty before the first list, and while a new one is due."""
+        return self._resource_version
+
     def get(self, name: str, namespace: str | None = None) -> Object | None:
         """The object as last seen, or ``None``."""
         return self._cache.get(make_key(name, namespace))

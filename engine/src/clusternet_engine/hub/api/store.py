@@ -1,0 +1,135 @@
+"""The Manifests behind the shadow API, read and written on the parent without delay."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from clusternet_engine.hub.api.answers import refuse
+from clusternet_engine.kube.client import Client, Response
+from clusternet_engine.kube.errors import AlreadyExists, ApiError, Conflict, NotFound, error_from_response
+from clusternet_engine.kube.informer import Informer
+from clusternet_engine.kube.resources import MANIFESTS, Object, Resource
+from clusternet_engine.model.shadow import legacy_manifest_name, manifest_name
+
+
+class Store:
+    """Reads and writes Manifests; errors speak of the objects in them.
+
+    Args:
+        client: of the parent cluster.
+        manifests: the hub's cache of them.
+        namespace: where they are kept.
+    """
+
+    def __init__(self, client: Client, manifests: Informer, namespace: str) -> None:
+        self._client = client
+        self._manifests = manifests
+        self.namespace = namespace
+
+    def name(self, resource: Resource, name: str, namespace: str | None) -> str:
+        """Return the name of an object's Manifest: one that an old hub has made keeps its name (spec/04 §8.2)."""
+        current = manifest_name(resource.plural, name, namespace)
+        legacy = legacy_manifest_name(resource.plural, name, namespace)
+        if self._manifests.get(current, self.namespace) is None and self._manifests.get(legacy, self.namespace):
+            return legacy
+        return current
+
+    async def get(self, resource: Resource, name: str, namespace: str | None) -> Object:
+        """Return the Manifest of an object.
+
+        Raises:
+            ApiError: 404 if there is none.
+        """
+        try:
+            return await self._client.get(MANIFESTS, self.name(resource, name, namespace), self.namespace)
+        except NotFound:
+            raise _not_found(resource, name) from None
+
+    async def list(self, query: Mapping[str, str]) -> Object:
+        """Return a ManifestList; the query says which."""
+        return await self._send("GET", MANIFESTS.path(self.namespace), query)
+
+    async def create(self, manifest: Object, resource: Resource, query: Mapping[str, str]) -> Object:
+        """Make a Manifest.
+
+        Raises:
+            ApiError: 409 if the object is there already, 422 if the parent refuses it.
+        """
+        name = manifest["template"]["metadata"]["name"]
+        try:
+            return await self._send("POST", MANIFESTS.path(self.namespace), query, manifest)
+        except AlreadyExists:
+            message = f'{qualified(resource)} "{name}" already exists'
+            raise refuse(409, message, reason="AlreadyExists", details=_details(resource, name)) from None
+
+    async def replace(self, manifest: Object, resource: Resource, query: Mapping[str, str]) -> Object:
+        """Write a Manifest, if it is still as it was read.
+
+        Raises:
+            Conflict: it isn't.
+            ApiError: 404 if it is gone, 422 if the parent refuses it.
+        """
+        metadata = manifest["metadata"]
+        name = manifest["template"]["metadata"]["name"]
+        try:
+            return await self._send("PUT", MANIFESTS.path(self.namespace, metadata["name"]), query, manifest)
+        except NotFound:
+            raise _not_found(resource, name) from None
+        except Conflict:
+            raise modified(resource, name) from None
+
+    async def delete(
+        self, resource: Resource, name: str, namespace: str | None, options: Object, query: Mapping[str, str]
+    ) -> Object:
+        """Delete the Manifest of an object; return it as it goes, or the Status of its end.
+
+        Raises:
+            ApiError: 404 if there is none, 409 if a precondition isn't met.
+        """
+        try:
+            path = MANIFESTS.path(self.namespace, self.name(resource, name, namespace))
+            return await self._send("DELETE", path, query, options)
+        except NotFound:
+            raise _not_found(resource, name) from None
+
+    async def _send(self, method: str, path: str, query: Mapping[str, str], body: Any = None) -> Object:
+        data = None if body is None else orjson.dumps(body)
+        response = await self._client.raw(method, path, params=query, body=data)
+        return parsed(method, path, response)
+
+
+def parsed(method: str, path: str, response: Response) -> Object:
+    """Return the object of an answer.
+
+    Raises:
+        ApiError: the answer is an error.
+    """
+    if response.status >= 300:
+        raise error_from_response(method, path, response.status, response.headers, response.body)
+    answer: Object = orjson.loads(response.body)
+    return answer
+
+
+def qualified(resource: Resource) -> str:
+    """Return how messages name a resource: `deployments.apps`, or `services`."""
+    return f"{resource.plural}.{resource.group}" if resource.group else resource.plural
+
+
+def modified(resource: Resource, name: str) -> ApiError:
+    """Return the error for a write to something that has changed since it was read."""
+    message = (
+        f'Operation cannot be fulfilled on {qualified(resource)} "{name}": the object has been modified;'
+        " please apply your changes to the latest version and try again"
+    )
+    return Conflict(409, "Conflict", message, details=_details(resource, name))
+
+
+def _not_found(resource: Resource, name: str) -> ApiError:
+    return refuse(404, f'{qualified(resource)} "{name}" not found', details=_details(resource, name))
+
+
+def _details(resource: Resource, name: str) -> dict[str, str]:
+    return {"name": name, "group": resource.group, "kind": resource.plural}

@@ -1,0 +1,271 @@
+"""How native objects are kept as Manifests: names, labels, templates, and what a dry run adds to them (spec/04 §8)."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from clusternet_engine.kube.resources import MANIFESTS, Object, Resource
+from clusternet_engine.model import constants as names
+from clusternet_engine.model.labels import is_label_value
+from clusternet_engine.model.names import LABEL_LIMIT, is_dns_label, is_dns_subdomain
+
+SHADOW_API_VERSION = f"{names.SHADOW_GROUP}/{names.SHADOW_VERSION}"
+
+_OF_MANIFEST = (
+    "generation",
+    "creationTimestamp",
+    "resourceVersion",
+    "uid",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+)
+"""Metadata that a shadow object has from its Manifest (spec/04 §8.3)."""
+_JOB_UID_LABELS = ("controller-uid", "batch.kubernetes.io/controller-uid")
+_JOB_LABELS = (*_JOB_UID_LABELS, "batch.kubernetes.io/job-name")
+
+
+def manifest_name(plural: str, name: str, namespace: str | None = None) -> str:
+    """Return the name of the Manifest of an object (spec/04 §8.2): `deployments.foo.web` or `namespaces.foo`."""
+    return ".".join(filter(None, (plural, namespace, name)))
+
+
+def legacy_manifest_name(plural: str, name: str, namespace: str | None = None) -> str:
+    """Return the name that old hubs gave to the Manifest of an object."""
+    return "-".join(filter(None, (plural, namespace, name)))
+
+
+def name_problem(plural: str, name: str, namespace: str | None = None) -> str | None:
+    """Return why an object of this name can't be kept as a Manifest; None if it can.
+
+    Its name stands in a label, by which feeds find it, and in the Manifest's name (spec/04 §8.2).
+    """
+    if namespace is not None and not is_dns_label(namespace):
+        return f"{namespace!r} is not the name of a namespace"
+    if len(name) > LABEL_LIMIT:
+        return f"must be no more than {LABEL_LIMIT} characters, because feeds find the object by a label with its name"
+    if not name or not is_label_value(name):
+        return "must be a valid value of a label, because feeds find the object by a label with its name"
+    if not is_dns_subdomain(manifest_name(plural, name, namespace)):
+        return "must be lower case letters, digits, '-' and '.', because the object's Manifest is named after it"
+    return None
+
+
+def manifest_labels(obj: Object, resource: Resource) -> dict[str, str]:
+    """Return the labels of an object's Manifest: all labels of the object, and what it is (spec/04 §8.2)."""
+    metadata = obj["metadata"]
+    return {**(metadata.get("labels") or {}), **config_labels(resource, metadata["name"], metadata.get("namespace"))}
+
+
+def config_labels(resource: Resource, name: str, namespace: str | None) -> dict[str, str]:
+    """Return the labels that tell which object a Manifest holds."""
+    return {
+        names.CONFIG_GROUP_LABEL: resource.group,
+        names.CONFIG_VERSION_LABEL: resource.version,
+        names.CONFIG_KIND_LABEL: resource.kind,
+        names.CONFIG_NAME_LABEL: name,
+        names.CONFIG_NAMESPACE_LABEL: namespace or "",
+    }
+
+
+def make_manifest(obj: Object, resource: Resource, reserved_namespace: str) -> Object:
+    """Return the Manifest of a new object."""
+    metadata = obj["metadata"]
+    return {
+        "apiVersion": MANIFESTS.api_version,
+        "kind": MANIFESTS.kind,
+        "metadata": {
+            "name": manifest_name(resource.plural, metadata["name"], metadata.get("namespace")),
+            "namespace": reserved_namespace,
+            "labels": manifest_labels(obj, resource),
+        },
+        "template": obj,
+    }
+
+
+def updated_manifest(manifest: Object, obj: Object, resource: Resource) -> Object:
+    """Return a Manifest whose object is replaced.
+
+    Labels that the object had and no longer has leave the Manifest, too; all others of the Manifest's own stay.
+    """
+    metadata = manifest["metadata"]
+    gone = set(manifest["template"].get("metadata", {}).get("labels") or {})
+    kept = {key: value for key, value in (metadata.get("labels") or {}).items() if key not in gone}
+    labels = kept | manifest_labels(obj, resource)
+    return {**manifest, "metadata": {**metadata, "labels": labels}, "template": obj}
+
+
+def shadow_object(manifest: Object) -> Object:
+    """Return the object that a Manifest holds, as the shadow API shows it: with the Manifest's own identity."""
+    template, outer = manifest["template"], manifest["metadata"]
+    metadata = {**(template.get("metadata") or {})}
+    metadata |= {field: outer[field] for field in _OF_MANIFEST if field in outer}
+    if told := (outer.get("annotations") or {}).get(names.FEED_PROTECTION_ANNOTATION):
+        metadata["annotations"] = {**(metadata.get("annotations") or {}), names.FEED_PROTECTION_ANNOTATION: told}
+    return {**template, "metadata": metadata}
+
+
+def template_of(obj: Object) -> Object:
+    """Return an object as it is kept, out of what somebody sent: without identity, status and what the hub adds."""
+    kept = {field: value for field, value in obj.items() if field != "status"}
+    metadata = {field: value for field, value in obj["metadata"].items() if field not in _NOT_KEPT}
+    annotations = dict(metadata.pop("annotations", None) or {})
+    annotations.pop(names.FEED_PROTECTION_ANNOTATION, None)
+    if annotations:
+        metadata["annotations"] = annotations
+    metadata["labels"] = {**(metadata.get("labels") or {}), names.CREATED_BY_LABEL: names.CREATED_BY_HUB}
+    return {**kept, "metadata": metadata}
+
+
+_NOT_KEPT = frozenset({*_OF_MANIFEST, "managedFields", "selfLink", "generateName"})
+
+
+def skips_validation(obj: Object) -> bool:
+    """Return whether an object asks to be stored as it is, without a dry run."""
+    annotations = obj["metadata"].get("annotations") or {}
+    return bool(annotations.get(names.SKIP_VALIDATING_ANNOTATION) == "true")
+
+
+def dry_run_object(obj: Object, reserved_namespace: str, name: str) -> Object:
+    """Return what is sent to the parent to check an object, under a name and in the reserved namespace.
+
+    Of a Service it leaves out what only has a meaning on the child: addresses, and node ports in the range of ports,
+    which may be taken on the parent.
+    """
+    metadata = {**obj["metadata"], "name": name}
+    if "namespace" in metadata:
+        metadata["namespace"] = reserved_namespace
+    sent = copy.deepcopy({**obj, "metadata": metadata})
+    if _is(sent, "", "Service") and isinstance(spec := sent.get("spec"), dict):
+        _drop_addresses(spec)
+        for holder in _port_holders(spec):
+            for field in ("nodePort", "healthCheckNodePort"):
+                if _is_port(holder.get(field)):
+                    del holder[field]
+    return sent
+
+
+def checked_object(answer: Object, given: Object) -> Object:
+    """Return the object to keep, out of what a dry run answered: with defaults, without what it made up (spec/04 §8.3).
+
+    Args:
+        answer: of the dry run.
+        given: what was asked for; its name, namespace and chosen node ports are taken.
+    """
+    obj = copy.deepcopy(answer)
+    metadata = obj["metadata"]
+    for field in ("name", "namespace"):
+        if field in given["metadata"]:
+            metadata[field] = given["metadata"][field]
+    obj = template_of(obj)
+    if _is(obj, "", "Service"):
+        _restore_service(obj["spec"], given.get("spec") or {})
+    if _is(obj, "batch", "Job"):
+        _clean_job(obj["spec"], given)
+    if _is(obj, "", "Namespace"):
+        _restore_namespace(obj, given)
+    template = (obj.get("spec") or {}).get("template")
+    if isinstance(template, dict) and isinstance(inner := template.get("metadata"), dict):
+        inner.pop("creationTimestamp", None)
+    return obj
+
+
+def covers(live: Any, given: Any) -> bool:
+    """Return whether a live value is the given one with defaults filled in."""
+    if isinstance(given, dict):
+        return isinstance(live, dict) and all(key in live and covers(live[key], value) for key, value in given.items())
+    if isinstance(given, list):
+        return (
+            isinstance(live, list)
+            and len(live) == len(given)
+            and all(covers(one, other) for one, other in zip(live, given, strict=True))
+        )
+    return bool(live == given)
+
+
+def scale_of(obj: Object, replicas_path: tuple[str, ...]) -> Object:
+    """Return the `scale` of an object, as API group autoscaling/v1 has it."""
+    metadata = obj["metadata"]
+    fields = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+    value: Any = obj
+    for part in replicas_path:
+        value = value.get(part) if isinstance(value, dict) else None
+    replicas = value if isinstance(value, int) else 0
+    selector = (obj.get("spec") or {}).get("selector") or {}
+    labels = selector.get("matchLabels", selector) if isinstance(selector, dict) else {}
+    text = ",".join(f"{key}={value}" for key, value in labels.items() if isinstance(value, str))
+    return {
+        "apiVersion": "autoscaling/v1",
+        "kind": "Scale",
+        "metadata": {field: metadata[field] for field in fields if field in metadata},
+        "spec": {"replicas": replicas},
+        "status": {"replicas": replicas, **({"selector": text} if text else {})},
+    }
+
+
+def with_replicas(obj: Object, replicas_path: tuple[str, ...], replicas: int) -> Object:
+    """Return an object with another number of replicas."""
+    scaled = copy.deepcopy(obj)
+    holder = scaled
+    for part in replicas_path[:-1]:
+        holder = holder.setdefault(part, {})
+    holder[replicas_path[-1]] = replicas
+    return scaled
+
+
+def _is(obj: Mapping[str, Any], group: str, kind: str) -> bool:
+    found, _, _ = str(obj.get("apiVersion")).rpartition("/")
+    return obj.get("kind") == kind and found == group
+
+
+def _is_port(value: object) -> bool:
+    return isinstance(value, int) and 0 < value < 65536
+
+
+def _port_holders(spec: Object) -> Iterator[Object]:
+    yield spec
+    ports = spec.get("ports")
+    yield from (port for port in ports if isinstance(port, dict)) if isinstance(ports, list) else ()
+
+
+def _drop_addresses(spec: Object) -> None:
+    if spec.get("clusterIP") != "None":
+        spec.pop("clusterIP", None)
+        spec.pop("clusterIPs", None)
+
+
+def _restore_service(spec: Object, given: Object) -> None:
+    """Take away the addresses and ports that the parent chose; what somebody chose stays (spec/06 B7.9, C3.17)."""
+    _drop_addresses(spec)
+    for kept, asked in zip(_port_holders(spec), _port_holders(given), strict=False):
+        for field in ("nodePort", "healthCheckNodePort"):
+            if _is_port(asked.get(field)):
+                kept[field] = asked[field]
+            else:
+                kept.pop(field, None)
+
+
+def _clean_job(spec: Object, given: Object) -> None:
+    """Take away the labels that the parent made (spec/06 B7.10); `job-name` stays, with the job's own name."""
+    selector, template = spec.get("selector") or {}, spec["template"].get("metadata") or {}
+    for holder, field, made in (
+        (selector, "matchLabels", _JOB_UID_LABELS),
+        (template, "labels", _JOB_LABELS),
+    ):
+        labels = holder.get(field) or {}
+        for label in made:
+            labels.pop(label, None)
+        if not labels:
+            holder.pop(field, None)
+    if not selector:
+        spec.pop("selector", None)
+    if "job-name" in (template.get("labels") or {}):
+        template["labels"]["job-name"] = given["metadata"]["name"]
+
+
+def _restore_namespace(obj: Object, given: Object) -> None:
+    """The label with a namespace's name, and only it, was made from the name of the dry run."""
+    labels = obj["metadata"]["labels"]
+    if "kubernetes.io/metadata.name" in labels:
+        labels["kubernetes.io/metadata.name"] = given["metadata"]["name"]
