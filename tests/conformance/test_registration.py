@@ -12,6 +12,7 @@ CREATED_BY = "clusternet.io/created-by"
 BOOTSTRAPPING = "clusters.clusternet.io/bootstrapping"
 ID = "clusters.clusternet.io/cluster-id"
 NAME = "clusters.clusternet.io/cluster-name"
+SYNC_MODES = {"child1": "Dual", "child2": "Pull"}
 AUTOUPDATE = {"clusternet.io/autoupdate": "true"}
 ROLE = "clusternet-managedcluster-role"
 
@@ -77,7 +78,7 @@ def test_request(deployment, child, cluster_id, cluster, given):
         "clusterName": child,
         "clusterType": "StandardCluster",
         "clusterLabels": given,
-        "syncMode": "Dual",
+        "syncMode": SYNC_MODES[child],
     }
     status = request["status"]
     assert set(status) == {"caCertificate", "dedicatedNamespace", "managedClusterName", "result", "token"}
@@ -93,7 +94,7 @@ def test_managed_cluster(cluster, cluster_id, child, ours, given):
     assert shown(metadata, "annotations") == {}
     assert "finalizers" not in metadata
     spec = {key: value for key, value in cluster["spec"].items() if value != []}  # no taints, if ever there were any
-    assert spec == {"clusterId": cluster_id, "clusterType": "StandardCluster", "syncMode": "Dual"}
+    assert spec == {"clusterId": cluster_id, "clusterType": "StandardCluster", "syncMode": SYNC_MODES[child]}
 
 
 def test_managed_cluster_status(deployment, child, cluster):

@@ -116,6 +116,7 @@ REQUIRED = {
             ["weight", "preference", *below("preference", TERM_REQUIRED)],
         ),
         *below("status.aggregatedStatuses.0", FEED_REQUIRED),
+        *below("status.conditions.0", CONDITION_REQUIRED),
     ],
     "helmcharts": ["spec", "spec.repo", "spec.chart", "spec.targetNamespace"],
     "manifests": ["template"],
@@ -188,6 +189,7 @@ ENUMS = [
     ("clusterregistrationrequests", "spec.syncMode", SYNC_MODES),
     ("managedclusters", "spec.syncMode", SYNC_MODES),
     ("managedclusters", "status.conditions.0.status", ["True", "False", "Unknown"]),
+    ("subscriptions", "status.conditions.0.status", ["True", "False", "Unknown"]),
     ("subscriptions", "spec.schedulingStrategy", ["Replication", "Dividing"]),
     ("subscriptions", "spec.dividingScheduling.type", ["Static", "Dynamic"]),
     ("subscriptions", "spec.dividingScheduling.dynamicDividing.strategy", ["Spread", "Binpack"]),
@@ -250,11 +252,17 @@ VALUES: list[tuple[str, str, tuple[list[Any], list[Any]]]] = [
     ("managedclusters", "status.capacity.memory", (["250m", 2, "1e3", "0.5Gi"], ["much", "1 Gi", ""])),
     ("managedclusters", "status.resourceUsage.cpuUsage", (["250m", 2], ["much"])),
     ("managedclusters", "status.resourceUsage.memoryUsage", (["1Gi", 2], ["much"])),
-    ("managedclusters", "status.conditions.0.type", CONDITION_TYPES),
-    ("managedclusters", "status.conditions.0.reason", REASONS),
-    ("managedclusters", "status.conditions.0.message", MESSAGES),
-    ("managedclusters", "status.conditions.0.lastTransitionTime", (["2026-01-02T03:04:05Z"], ["yesterday"])),
-    ("managedclusters", "status.conditions.0.observedGeneration", NOT_NEGATIVE),
+    *(
+        (kind, f"status.conditions.0.{field}", values)
+        for kind in ("managedclusters", "subscriptions")
+        for field, values in (
+            ("type", CONDITION_TYPES),
+            ("reason", REASONS),
+            ("message", MESSAGES),
+            ("lastTransitionTime", (["2026-01-02T03:04:05Z"], ["yesterday"])),
+            ("observedGeneration", NOT_NEGATIVE),
+        )
+    ),
     ("subscriptions", "spec.subscribers.0.weight", NOT_NEGATIVE),
     ("subscriptions", "spec.subscribers.0.subGroupStrategy.minClusters", NOT_NEGATIVE),
     ("subscriptions", "spec.subscribers.0.clusterAffinity", ([{}], [[]])),
@@ -272,6 +280,8 @@ VALUES: list[tuple[str, str, tuple[list[Any], list[Any]]]] = [
     ("descriptions", "spec.chartRaw.0", BASE64),
     ("helmreleases", "spec.repo", REPOS),
     ("helmreleases", "spec.overrides", BASE64),
+    ("descriptions", "status.observedGeneration", NOT_NEGATIVE),
+    ("helmreleases", "status.observedGeneration", NOT_NEGATIVE),
     ("serviceexports", "status.conditions.0.reason", REASONS),
     ("serviceimports", "spec.ips", ([[], ["10.0.0.1"]], [["10.0.0.1", "10.0.0.2"]])),
     ("serviceimports", "spec.ports.0.port", ([80], ["http"])),
