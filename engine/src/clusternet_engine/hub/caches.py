@@ -35,8 +35,10 @@ BY_CLUSTER = "cluster"
 """Index by cluster ID."""
 BY_NAMESPACE = "namespace"
 BY_SUBSCRIPTION = "subscription"
-"""Index of Bases, Descriptions and HelmReleases by the UID of their Subscription."""
+"""Index of Bases, Descriptions, HelmReleases and Localizations of replicas by the UID of their Subscription."""
 BY_UID = "uid"
+BY_OWNER = "owner"
+"""Index of Descriptions and HelmReleases by the UID of what they belong to."""
 BY_NAMESPACE_AND_FEED = "namespace and feed"
 """Index by `namespaced_reference`, of Bases and Localizations."""
 BY_FEED = "feed"
@@ -97,6 +99,9 @@ class Caches:
         self.subscriptions.add_index(BY_UID, lambda subscription: (subscription["metadata"]["uid"],))
         self.bases.add_index(BY_NAMESPACE_AND_FEED, lambda base: _namespaced(base, _feeds_listed(base)))
         self.localizations.add_index(BY_NAMESPACE_AND_FEED, lambda one: _namespaced(one, _feeds_overridden(one)))
+        for informer in (self.descriptions, self.releases):
+            informer.add_index(BY_OWNER, _owners)
+        self.localizations.add_index(BY_SUBSCRIPTION, _subscriptions_divided)
         self.manifests.add_index(BY_FEED, manifest_references)
         self.charts.add_index(BY_FEED, lambda chart: (feed_reference(chart_feed(chart)),))
         self._running: Mapping[str, Informer] = {
@@ -174,6 +179,15 @@ def _namespaces(obj: Object) -> Iterable[str]:
 def _subscription_uids(obj: Object) -> Iterable[str]:
     uid = (obj["metadata"].get("labels") or {}).get(names.SUBSCRIPTION_UID_LABEL)
     return (uid,) if uid else ()
+
+
+def _owners(obj: Object) -> Iterable[str]:
+    return (owner["uid"] for owner in obj["metadata"].get("ownerReferences") or ())
+
+
+def _subscriptions_divided(localization: Object) -> Iterable[str]:
+    labels = localization["metadata"].get("labels") or {}
+    return (key for key, value in labels.items() if value == names.SUBSCRIPTION_KIND)
 
 
 def _feeds_listed(obj: Object) -> Iterable[str]:

@@ -7,14 +7,17 @@ import logging
 from typing import Protocol
 
 from clusternet_engine import metrics
-from clusternet_engine.hub import approver, inventory, lifecycle, pusher, scheduler
+from clusternet_engine.hub import approver, bases, inventory, lifecycle, pusher, releases, scheduler, subscriptions
 from clusternet_engine.hub.approver import Approver
+from clusternet_engine.hub.bases import Bases
 from clusternet_engine.hub.caches import Caches
 from clusternet_engine.hub.inventory import Inventory
 from clusternet_engine.hub.lifecycle import Lifecycle
 from clusternet_engine.hub.pusher import Pusher
+from clusternet_engine.hub.releases import Releases
 from clusternet_engine.hub.scheduler import Scheduler
 from clusternet_engine.hub.settings import Settings
+from clusternet_engine.hub.subscriptions import Subscriptions
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.events import EventRecorder
 from clusternet_engine.kube.resources import Object
@@ -22,7 +25,16 @@ from clusternet_engine.model import constants as names
 from clusternet_engine.model import features
 from clusternet_engine.model.conditions import find_condition
 
-CONTROLLERS = (approver.NAME, lifecycle.NAME, inventory.NAME, scheduler.NAME, pusher.NAME)
+CONTROLLERS = (
+    approver.NAME,
+    lifecycle.NAME,
+    inventory.NAME,
+    scheduler.NAME,
+    subscriptions.NAME,
+    bases.NAME,
+    releases.NAME,
+    pusher.NAME,
+)
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +85,9 @@ def _controllers(client: Client, caches: Caches, settings: Settings) -> dict[str
         lifecycle.NAME: Lifecycle(client, caches, recorder, workers=settings.workers, initialization=initialization),
         inventory.NAME: Inventory(client, caches, recorder, settings),
         scheduler.NAME: Scheduler(client, caches, recorder, settings),
+        subscriptions.NAME: Subscriptions(client, caches, recorder, settings),
+        bases.NAME: Bases(client, caches, recorder, settings),
+        releases.NAME: Releases(client, caches, recorder, settings),
         pusher.NAME: Pusher(client, caches, recorder, settings),
     }
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import orjson
 
 from clusternet_engine.kube.resources import BASES, LOCALIZATIONS, Object
 from clusternet_engine.model import constants as names
 from clusternet_engine.model.feeds import feed_key
+from clusternet_engine.model.inventory import has_replicas
+from clusternet_engine.model.spec_hash import spec_hash
 
 SUBSCRIPTION_NAME_IN_LABELS = 57
 """Characters up to which the name of a Subscription is put into the labels of its Bases (spec/03 §5)."""
@@ -116,19 +118,67 @@ def is_divided(subscription: Object) -> bool:
     return bool(subscription["spec"].get("schedulingStrategy") == names.DIVIDING)
 
 
-def build_replica_localization(
-    subscription: Object, base: Object, feed: Object, replicas: int, path: str, name: str | None = None
-) -> Object:
-    """Return the Localization that gives a cluster its share of replicas (spec/03 §4.4).
+def is_scheduled(subscription: Object) -> bool:
+    """Return whether what the status says was chosen for the present spec.
+
+    Until then its feeds stay where they are: new feeds may be meant for other clusters. A scheduler that writes no hash
+    is taken at its word.
+    """
+    recorded = (subscription.get("status") or {}).get("specHash")
+    return recorded is None or recorded == spec_hash(subscription["spec"])
+
+
+def awaits_replicas(subscription: Object, base: Object, inventory: Object | None) -> bool:
+    """Return whether a Base can't be rendered yet, since its cluster's share of some workload isn't known.
+
+    Without its share a cluster would get all the replicas for a while (spec/08 item 18).
+    """
+    if not is_divided(subscription):
+        return False
+    replicas = (subscription.get("status") or {}).get("replicas") or {}
+    shares = divided_replicas(subscription, base["metadata"]["namespace"])
+    paths = _replica_paths(inventory)
+    for feed in base["spec"]["feeds"]:
+        key = feed_key(feed)
+        if key not in replicas:
+            if has_replicas(feed):
+                return True
+        elif replicas[key] and not (key in shares and paths.get(key)):
+            return True
+    return False
+
+
+def replica_localizations(
+    subscription: Object, base: Object, inventory: Object | None, there: Iterable[Object]
+) -> list[Object]:
+    """Return the Localizations that divide the replicas of a Subscription, for one of its clusters.
 
     Args:
-        subscription: the Subscription.
+        subscription: the Subscription, scheduled.
         base: its Base for the cluster.
-        feed: the workload.
-        replicas: the share.
-        path: JSON pointer to the number of replicas.
-        name: of the one that is there already.
+        inventory: its FeedInventory, which knows where each feed keeps its replicas.
+        there: Localizations of this sort in the namespace; that of the same feed keeps its name.
     """
+    paths = _replica_paths(inventory)
+    named = {feed_key(one["spec"]["feed"]): one["metadata"]["name"] for one in there}
+    shares = divided_replicas(subscription, base["metadata"]["namespace"])
+    feeds = {feed_key(feed): feed for feed in subscription["spec"]["feeds"]}
+    return [
+        _replica_localization(subscription, base, feed, shares[key], path, named.get(key))
+        for key, feed in feeds.items()
+        if key in shares and (path := paths.get(key))
+    ]
+
+
+def _replica_paths(inventory: Object | None) -> dict[str, str | None]:
+    entries = inventory["spec"]["feeds"] if inventory else ()
+    return {feed_key(entry): entry.get("replicaJsonPath") for entry in entries}
+
+
+def _replica_localization(
+    subscription: Object, base: Object, feed: Object, replicas: int, path: str, name: str | None
+) -> Object:
+    """Return the Localization that gives a cluster its share of a workload's replicas."""
     metadata = base["metadata"]
     patch = [{"op": "replace", "path": path, "value": replicas}]
     return {

@@ -101,6 +101,14 @@ def selects(override: Object, clusters_labels: Collection[Mapping[str, str]]) ->
     return any(map(selector.matches, clusters_labels))
 
 
+def selects_differently(override: Object, before: Mapping[str, str], after: Mapping[str, str]) -> bool:
+    """Return whether a change of a cluster's labels decides whether an override is meant for it."""
+    try:
+        return selects(override, (before,)) != selects(override, (after,))
+    except OverrideError:
+        return False
+
+
 def override_native(document: Object, overrides: Iterable[Override]) -> Object:
     """Return a native object after its overrides; entries that are meant for charts do nothing.
 

@@ -132,15 +132,15 @@ def source_references(source: Object) -> tuple[str, ...]:
 
 
 def _render_chart(chart: Object, overrides: Iterable[Override]) -> RenderedChart:
-    return RenderedChart(*override_chart(_bare_chart(chart), overrides))
+    return RenderedChart(*override_chart(rendered_chart_source(chart), overrides))
 
 
 def _render_native(manifest: Object, overrides: Iterable[Override]) -> Object:
     return _without_system_fields(override_native(manifest["template"], overrides))
 
 
-def _bare_chart(chart: Object) -> Object:
-    """Return a HelmChart as its author wrote it, without what the system adds and changes."""
+def rendered_chart_source(chart: Object) -> Object:
+    """Return what rendering takes of a HelmChart: all but what the system adds and changes."""
     metadata = {key: chart["metadata"][key] for key in ("name", "namespace")}
     if labels := without_uid_labels(chart["metadata"].get("labels") or {}):
         metadata["labels"] = labels

@@ -1,0 +1,346 @@
+"""Renders Bases into Descriptions (spec/03 §6, §7.3, §9)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+from clusternet_engine.hub.caches import (
+    BY_FEED,
+    BY_NAMESPACE,
+    BY_NAMESPACE_AND_FEED,
+    BY_OWNER,
+    BY_SUBSCRIPTION,
+    BY_UID,
+    Caches,
+    namespaced_reference,
+)
+from clusternet_engine.hub.marks import lacks, mark, release
+from clusternet_engine.hub.settings import Settings
+from clusternet_engine.kube.cache import Change
+from clusternet_engine.kube.client import Client
+from clusternet_engine.kube.controller import Controller
+from clusternet_engine.kube.errors import AlreadyExists, ApiError, ConnectionFailed, NotFound
+from clusternet_engine.kube.events import EventRecorder
+from clusternet_engine.kube.parallel import run_all
+from clusternet_engine.kube.resources import BASES, DESCRIPTIONS, Object, make_key, object_key, split_key
+from clusternet_engine.model import constants as names
+from clusternet_engine.model import features
+from clusternet_engine.model.bases import (
+    awaits_replicas,
+    is_divided,
+    is_replica_localization,
+    replica_localizations,
+)
+from clusternet_engine.model.descriptions import (
+    HELM_SUFFIX,
+    build_generic,
+    build_helm,
+    difference,
+    generic_name,
+    helm_name,
+    is_empty,
+    made_from,
+)
+from clusternet_engine.model.feeds import chart_feed, feed_reference, manifest_references
+from clusternet_engine.model.overrides import is_live, is_urgent, selects_differently
+from clusternet_engine.model.rendering import Problem, Rendering, render, rendered_chart_source, source_references
+from clusternet_engine.model.rendering_problems import problems_patch
+from clusternet_engine.model.uid_labels import uid_label, without_uid_labels
+
+NAME = "base"
+
+_UNSEEN_RECHECK = 0.2
+"""Seconds until the next look for a Description that is there although the cache doesn't know it."""
+
+log = logging.getLogger(__name__)
+
+
+class Bases:
+    """The controller that makes Descriptions.
+
+    Args:
+        client: of the parent cluster.
+        caches: of the parent cluster.
+        recorder: of events.
+        settings: the hub's flags.
+    """
+
+    def __init__(self, client: Client, caches: Caches, recorder: EventRecorder, settings: Settings) -> None:
+        self._client = client
+        self._caches = caches
+        self._recorder = recorder
+        self._enabled = settings.enabled(features.DEPLOYER)
+        self._controller = Controller(
+            NAME, self._reconcile, workers=settings.workers, keys=lambda: map(object_key, caches.bases.items())
+        )
+        self._told: dict[str, frozenset[tuple[str, str]]] = {}
+        """Problems that events have told of, by key of the Base."""
+        caches.bases.add_handler(self._on_base)
+        caches.subscriptions.add_handler(self._on_subscription)
+        caches.inventories.add_handler(self._on_inventory)
+        caches.manifests.add_handler(self._on_manifest)
+        caches.charts.add_handler(self._on_chart)
+        caches.globalizations.add_handler(self._on_override)
+        caches.localizations.add_handler(self._on_override)
+        caches.clusters.add_handler(self._on_cluster)
+        caches.descriptions.add_handler(self._on_description)
+        caches.releases.add_handler(self._on_release)
+
+    async def run(self) -> None:
+        """Work until cancelled, with feature gate Deployer; begins with all Bases there are."""
+        self._told.clear()
+        if self._enabled:
+            await self._controller.run()
+
+    # What asks for rendering
+
+    def _on_base(self, change: Change) -> None:
+        if change.old is None or change.new is None or _concern(change.old) != _concern(change.new):
+            self._controller.enqueue(object_key(change.object))
+
+    def _on_subscription(self, change: Change) -> None:
+        """Replicas have been divided anew."""
+        if change.new is None or not is_divided(change.new):
+            return
+        before = (change.old or {}).get("status") or {}
+        after = change.new.get("status") or {}
+        if any(before.get(field) != after.get(field) for field in ("bindingClusters", "replicas", "specHash")):
+            self._enqueue(self._caches.bases.by_index(BY_SUBSCRIPTION, change.new["metadata"]["uid"]))
+
+    def _on_inventory(self, change: Change) -> None:
+        metadata = change.object["metadata"]
+        subscription = self._caches.subscriptions.get(metadata["name"], metadata["namespace"])
+        if subscription is not None:
+            self._enqueue(self._caches.bases.by_index(BY_SUBSCRIPTION, subscription["metadata"]["uid"]))
+
+    def _on_manifest(self, change: Change) -> None:
+        if change.old is not None and change.new is not None and change.old["template"] == change.new["template"]:
+            return
+        self._enqueue_users(manifest_references(change.object))
+
+    def _on_chart(self, change: Change) -> None:
+        if change.old is not None and change.new is not None:
+            before, after = rendered_chart_source(change.old), rendered_chart_source(change.new)
+            if before == after and _phase(change.old) == _phase(change.new):
+                return
+        self._enqueue_users((feed_reference(chart_feed(change.object)),))
+
+    def _on_override(self, change: Change) -> None:
+        """Only those with the policy ApplyNow count (spec/03 §7.3)."""
+        if change.old is not None and change.new is not None and not _differs(change.old, change.new):
+            return
+        for override in (change.old, change.new):
+            feed = override["spec"].get("feed") if override is not None and is_urgent(override) else None
+            if feed:
+                self._enqueue_users(self._references_of(feed), change.object["metadata"].get("namespace"))
+
+    def _on_cluster(self, change: Change) -> None:
+        """The labels of a cluster decide which Globalizations apply; and a cluster may be back."""
+        before, after = (
+            (cluster or {}).get("metadata", {}).get("labels") or {} for cluster in (change.old, change.new)
+        )
+        if before == after or change.old is None or change.new is None:
+            return
+        namespace = change.object["metadata"]["namespace"]
+        for globalization in self._caches.globalizations.items():
+            feed = globalization["spec"].get("feed")
+            if feed and is_urgent(globalization) and selects_differently(globalization, before, after):
+                self._enqueue_users(self._references_of(feed), namespace)
+
+    def _on_description(self, change: Change) -> None:
+        """One that is gone is made anew if it is wanted."""
+        if change.new is None:
+            self._enqueue_owner(change.object)
+
+    def _on_release(self, change: Change) -> None:
+        """Once the last release is gone, so can the Description of charts."""
+        if change.new is None:
+            metadata = change.object["metadata"]
+            description = (metadata.get("labels") or {}).get(names.CONFIG_NAME_LABEL) or ""
+            self._controller.enqueue(make_key(description.removesuffix(HELM_SUFFIX), metadata["namespace"]))
+
+    def _references_of(self, feed: Object) -> set[str]:
+        """Return the references by which Bases can list what an override's feed means."""
+        return {feed_reference(feed), *self._references((feed,))}
+
+    def _enqueue_users(self, references: Iterable[str], namespace: str | None = None) -> None:
+        """Render the Bases that list a feed; all, or those of one dedicated namespace."""
+        for reference in references:
+            if namespace is None:
+                self._enqueue(self._caches.bases.by_index(BY_FEED, reference))
+            else:
+                key = namespaced_reference(namespace, reference)
+                self._enqueue(self._caches.bases.by_index(BY_NAMESPACE_AND_FEED, key))
+
+    def _enqueue(self, bases: Iterable[Object]) -> None:
+        for base in bases:
+            self._controller.enqueue(object_key(base))
+
+    def _enqueue_owner(self, description: Object) -> None:
+        metadata = description["metadata"]
+        for owner in metadata.get("ownerReferences") or ():
+            if owner["kind"] == names.BASE_KIND:
+                self._controller.enqueue(make_key(owner["name"], metadata["namespace"]))
+
+    # Rendering
+
+    async def _reconcile(self, key: str) -> float | None:
+        namespace, name = split_key(key)
+        base = self._caches.bases.get(name, namespace)
+        if base is None:
+            self._told.pop(key, None)
+            return None
+        if base["metadata"].get("deletionTimestamp"):
+            await self._finish(base)
+            return None
+        rendering = self._render(base)
+        if rendering is None:
+            return None
+        try:
+            again = await self._write(base, rendering)
+        except (ApiError, ConnectionFailed) as error:
+            self._recorder.note(base, "Warning", "FailedSyncingDescription", str(error))
+            raise
+        await self._tell(base, rendering.problems)
+        label = uid_label(base)
+        if lacks(base, (names.FINALIZER,), label):
+            await mark(self._client, BASES, base, (names.FINALIZER,), label, names.HUB)
+        return again
+
+    def _render(self, base: Object) -> Rendering | None:
+        """Return what a Base becomes now; None while the division of its replicas isn't known."""
+        namespace = base["metadata"]["namespace"]
+        feeds = base["spec"]["feeds"]
+        localizations = self._localizations(namespace, feeds)
+        uid = (base["metadata"].get("labels") or {}).get(names.SUBSCRIPTION_UID_LABEL) or ""
+        for subscription in self._caches.subscriptions.by_index(BY_UID, uid):
+            metadata = subscription["metadata"]
+            inventory = self._caches.inventories.get(metadata["name"], metadata["namespace"])
+            if awaits_replicas(subscription, base, inventory):
+                return None
+            # Those in the cache may be older than the Subscription, so they are worked out again.
+            localizations = [one for one in localizations if not is_replica_localization(one, uid)]
+            if is_divided(subscription):
+                localizations += replica_localizations(subscription, base, inventory, ())
+        references = self._references(feeds)
+        globalizations = [one for each in references for one in self._caches.globalizations.by_index(BY_FEED, each)]
+        clusters = self._caches.clusters.by_index(BY_NAMESPACE, namespace)
+        labels = [cluster["metadata"].get("labels") or {} for cluster in clusters]
+        return render(feeds, self._caches.feed_objects, localizations, globalizations, labels)
+
+    def _localizations(self, namespace: str, feeds: list[Object]) -> list[Object]:
+        find = self._caches.localizations.by_index
+        return [
+            one
+            for reference in self._references(feeds)
+            for one in find(BY_NAMESPACE_AND_FEED, namespaced_reference(namespace, reference))
+        ]
+
+    def _references(self, feeds: Iterable[Object]) -> list[str]:
+        """Return every reference by which an override can mean what these feeds mean."""
+        sources = (source for feed in feeds for source in self._caches.feed_objects(feed))
+        return list(dict.fromkeys(reference for source in sources for reference in source_references(source)))
+
+    # Descriptions
+
+    async def _write(self, base: Object, rendering: Rendering) -> float | None:
+        """Bring both Descriptions of a Base in line with what was rendered."""
+        namespace = base["metadata"]["namespace"]
+        waits: list[float] = []
+
+        async def write(name: str, build: Callable[[Object, Rendering, Object | None], Object]) -> None:
+            before = self._caches.descriptions.get(name, namespace)
+            if again := await self._write_one(base, build(base, rendering, before), before):
+                waits.append(again)
+
+        works = (partial(write, generic_name(base), build_generic), partial(write, helm_name(base), build_helm))
+        await run_all(works, at_once=len(works))
+        return min(waits, default=None)
+
+    async def _write_one(self, base: Object, wanted: Object, before: Object | None) -> float | None:
+        if before is None:
+            return None if is_empty(wanted) else await self._create(base, wanted)
+        metadata = before["metadata"]
+        if metadata.get("deletionTimestamp"):
+            return None  # its end brings us back
+        if not made_from(before, base) or (is_empty(wanted) and not self._still_needed(before)):
+            await self._delete(before)
+            return None
+        if patch := difference(before, wanted):
+            await self._client.patch(DESCRIPTIONS, metadata["name"], patch, metadata["namespace"])
+            self._recorder.note(base, "Normal", "DescriptionUpdated", f"Description {object_key(before)} updated")
+        return None
+
+    async def _create(self, base: Object, wanted: Object) -> float | None:
+        try:
+            await self._client.create(DESCRIPTIONS, wanted)
+        except AlreadyExists:
+            # Made or deleted a moment ago, and the cache doesn't know it yet.
+            return _UNSEEN_RECHECK
+        self._recorder.note(base, "Normal", "DescriptionCreated", f"Description {object_key(wanted)} created")
+        return None
+
+    def _still_needed(self, description: Object) -> bool:
+        """Whether a Description without charts has to stay until its releases are gone.
+
+        They are only uninstalled as long as it is not being deleted: a cluster that is bound again keeps them.
+        """
+        if description["spec"]["deployer"] != names.DEPLOYER_HELM:
+            return False
+        if not is_empty(description):
+            return True
+        return bool(self._caches.releases.by_index(BY_OWNER, description["metadata"]["uid"]))
+
+    async def _delete(self, description: Object) -> None:
+        metadata = description["metadata"]
+        try:
+            await self._client.delete(DESCRIPTIONS, metadata["name"], metadata["namespace"], uid=metadata["uid"])
+        except NotFound:
+            return
+
+    async def _finish(self, base: Object) -> None:
+        """Send the Descriptions of a Base after it, and let it go; it doesn't wait for them."""
+        for description in self._caches.descriptions.by_index(BY_OWNER, base["metadata"]["uid"]):
+            if not description["metadata"].get("deletionTimestamp"):
+                await self._delete(description)
+        await release(self._client, BASES, base, (names.FINALIZER,))
+
+    # Problems
+
+    async def _tell(self, base: Object, problems: list[Problem]) -> None:
+        """Tell users of what is new among the problems, and keep those of overrides for the Subscription's status."""
+        key = object_key(base)
+        before = self._told.get(key, frozenset())
+        now = frozenset((problem.event, problem.message) for problem in problems)
+        if now:
+            self._told[key] = now
+        else:
+            self._told.pop(key, None)
+        uid = (base["metadata"].get("labels") or {}).get(names.SUBSCRIPTION_UID_LABEL) or ""
+        for event, message in sorted(now - before):
+            for obj in (base, *self._caches.subscriptions.by_index(BY_UID, uid)):
+                self._recorder.note(obj, "Warning", event, message)
+        if patch := problems_patch(base, problems):
+            await self._client.patch(BASES, base["metadata"]["name"], patch, base["metadata"]["namespace"])
+
+
+def _concern(base: Object) -> tuple[Any, ...]:
+    """Return what matters of a Base."""
+    metadata = base["metadata"]
+    return (
+        base["spec"],
+        without_uid_labels(metadata.get("labels") or {}),
+        [metadata.get(field) for field in ("deletionTimestamp", "finalizers")],
+    )
+
+
+def _phase(chart: Object) -> Any:
+    status = chart.get("status") or {}
+    return status.get("phase"), status.get("reason")
+
+
+def _differs(before: Object, after: Object) -> bool:
+    return before["spec"] != after["spec"] or is_live(before) != is_live(after)
