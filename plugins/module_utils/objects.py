@@ -19,6 +19,7 @@ from ansible_collections.clusternet.core.plugins.module_utils.reconcile import (
     Reconciler,
 )
 from ansible_collections.clusternet.core.plugins.module_utils.resources import (
+    API_SERVICES,
     CUSTOM_RESOURCE_DEFINITIONS,
     KNOWN,
     NAMESPACES,
@@ -92,7 +93,7 @@ class Work:
     def apply(self, wait: bool) -> None:
         """Apply all; raises ApiError at the first object that the server refuses, WaitTimeout after the deadline."""
         crds: list[Outcome] = []
-        namespaces: list[Outcome] = []
+        waiting: list[tuple[Resource, Outcome]] = []
         for definition in self._definitions:
             if definition["kind"] not in (NAMESPACES.kind, CUSTOM_RESOURCE_DEFINITIONS.kind):
                 self._wait_served(crds)
@@ -107,11 +108,11 @@ class Work:
             self._note(definition, outcome)
             if resource == CUSTOM_RESOURCE_DEFINITIONS:
                 crds.append(outcome)
-            elif resource == NAMESPACES:
-                namespaces.append(outcome)
+            elif resource in _READINESS:
+                waiting.append((resource, outcome))
         self._wait_served(crds)
-        for outcome in namespaces if wait else ():
-            self._wait(NAMESPACES, outcome.after, _not_active, "to become active")
+        for resource, outcome in waiting if wait else ():
+            self._wait(resource, outcome.after, *_READINESS[resource])
 
     def remove(self, wait: bool) -> None:
         """Remove all, last ones first; raises ApiError, WaitTimeout."""
@@ -212,6 +213,17 @@ def _unknown_kind(definition: dict[str, Any]) -> ClusternetError:
 def _not_active(namespaces: Iterable[dict[str, Any]]) -> list[str]:
     phases = [(item.get("status") or {}).get("phase") for item in namespaces]
     return [f"its phase is {phase}" for phase in phases or ["unknown, it is gone"] if phase != "Active"]
+
+
+def _not_available(services: Iterable[dict[str, Any]]) -> list[str]:
+    reasons = [condition_true(service, "Available") for service in services] or ["it is gone"]
+    return [reason for reason in reasons if reason]
+
+
+_READINESS = {
+    NAMESPACES: (_not_active, "to become active"),
+    API_SERVICES: (_not_available, "to become available"),
+}
 
 
 def _not_established(crds: Iterable[dict[str, Any]]) -> list[str]:

@@ -46,6 +46,7 @@ CLUSTER_ROLE_BINDINGS = Resource("rbac.authorization.k8s.io/v1", "ClusterRoleBin
 CUSTOM_RESOURCE_DEFINITIONS = Resource(
     "apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions", False
 )
+API_SERVICES = Resource("apiregistration.k8s.io/v1", "APIService", "apiservices", False)
 
 CLUSTER_REGISTRATION_REQUESTS = Resource(
     "clusters.clusternet.io/v1beta1", "ClusterRegistrationRequest", "clusterregistrationrequests", False
@@ -79,7 +80,7 @@ KNOWN = {
         CLUSTER_ROLE_BINDINGS,
         Resource("rbac.authorization.k8s.io/v1", "Role", "roles", True),
         Resource("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings", True),
-        Resource("apiregistration.k8s.io/v1", "APIService", "apiservices", False),
+        API_SERVICES,
         CUSTOM_RESOURCE_DEFINITIONS,
         CLUSTER_REGISTRATION_REQUESTS,
         MANAGED_CLUSTERS,

@@ -31,7 +31,10 @@ def inventory(lab: Lab) -> dict[str, Any]:
                 "clusternet_engine_home": str(lab.folder / "engine"),
             },
             "children": {
-                "clusternet_parent": {"hosts": {"parent": host("parent", "hub")}},
+                "clusternet_parent": {
+                    "hosts": {"parent": host("parent", "hub")},
+                    "vars": {"clusternet_hub_advertise_address": "localhost"},
+                },
                 "clusternet_children": {
                     "hosts": {
                         name: {
