@@ -1,29 +1,17 @@
 """Runs module tasks by real ansible-playbook processes against the lab's parent cluster."""
 
-import json
-import os
-import subprocess
-import sys
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
-import yaml
 from ansible_collections.clusternet.core.plugins.module_utils.auth import connection_settings
 from ansible_collections.clusternet.core.plugins.module_utils.client import Client
+from play import Run, run_tasks
 
 ROOT = Path(__file__).parents[3]
 CLUSTERS = "/apis/clusters.clusternet.io/v1beta1"
-
-
-class Run(NamedTuple):
-    """How a playbook went: its exit code, what it printed, and what each task returned."""
-
-    code: int
-    output: str
-    results: list[dict[str, Any]]
 
 
 @pytest.fixture(scope="session")
@@ -37,55 +25,7 @@ def play(parent_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> C
     """``play(task, …, arguments=["--check"])`` runs tasks on localhost with the action group's connection defaults."""
 
     def run(*tasks: dict[str, Any], arguments: list[str] | None = None, kubeconfig: str | None = None) -> Run:
-        folder = tmp_path_factory.mktemp("play")
-        answers = folder / "results.json"
-        names = [f"result_{number}" for number in range(len(tasks))]
-        playbook = [
-            {
-                "hosts": "localhost",
-                "gather_facts": False,
-                "module_defaults": {
-                    "group/clusternet.core.clusternet": {"kubeconfig": kubeconfig or str(parent_kubeconfig)}
-                },
-                "tasks": [
-                    *(
-                        {**task, "register": name, "ignore_errors": True}
-                        for task, name in zip(tasks, names, strict=True)
-                    ),
-                    {
-                        "ansible.builtin.copy": {
-                            "content": "{{ [" + ", ".join(names) + "] | to_json }}",
-                            "dest": str(answers),
-                            "mode": "0600",
-                        },
-                        "check_mode": False,
-                        "diff": False,
-                        "no_log": True,
-                    },
-                ],
-            }
-        ]
-        path = folder / "play.yml"
-        path.write_text(yaml.safe_dump(playbook, sort_keys=False))
-        environ = {key: value for key, value in os.environ.items() if not key.startswith(("K8S_AUTH_", "KUBE"))}
-        process = subprocess.run(
-            [str(Path(sys.executable).parent / "ansible-playbook"), str(path), *(arguments or [])],
-            env={
-                **environ,
-                "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".build" / "collections"),
-                "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
-                "ANSIBLE_LOCALHOST_WARNING": "0",
-                "ANSIBLE_INVENTORY_UNPARSED_WARNING": "0",
-                "NO_COLOR": "1",
-            },
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=240,
-        )
-        output = process.stdout + process.stderr
-        assert answers.exists(), output
-        return Run(process.returncode, output, json.loads(answers.read_text()))
+        return run_tasks(tasks, kubeconfig or str(parent_kubeconfig), tmp_path_factory.mktemp("play"), arguments or ())
 
     return run
 
