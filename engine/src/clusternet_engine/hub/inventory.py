@@ -84,7 +84,7 @@ class Inventory:
         except Unparseable as problem:
             if self._told.get(key) != str(problem):
                 self._told[key] = str(problem)
-                await self._recorder.event(subscription, "Warning", "UnParseableFeeds", str(problem))
+                self._recorder.note(subscription, "Warning", "UnParseableFeeds", str(problem))
             return
         self._told.pop(key, None)
         try:
@@ -92,13 +92,11 @@ class Inventory:
         except (Conflict, AlreadyExists):
             raise
         except (ApiError, ConnectionFailed) as error:
-            await self._recorder.event(subscription, "Warning", "FeedInventoryNotSynced", str(error))
+            self._recorder.note(subscription, "Warning", "FeedInventoryNotSynced", str(error))
             raise
         if written:
             log.info("FeedInventory %s written", key)
-            await self._recorder.event(
-                subscription, "Normal", "FeedInventorySynced", "the FeedInventory says what its feeds need"
-            )
+            self._recorder.note(subscription, "Normal", "FeedInventorySynced", "the FeedInventory is up to date")
 
     async def _write(self, wanted: Object) -> bool:
         """Create the FeedInventory, or bring it up to date if it differs."""

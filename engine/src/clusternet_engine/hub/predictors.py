@@ -63,7 +63,7 @@ class Predictors:
                     allow_redirects=False,
                 ) as response,
             ):
-                status, body = response.status, await response.content.read(_LARGEST_ANSWER)
+                status, body = response.status, await _limited(response.content)
         except TimeoutError:
             raise PredictionFailed(f"no answer from {url} within {TIMEOUT:g} s") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -79,6 +79,14 @@ class Predictors:
                 connector=aiohttp.TCPConnector(limit=0, ssl=False), cookie_jar=aiohttp.DummyCookieJar()
             )
         return self._session
+
+
+async def _limited(stream: aiohttp.StreamReader) -> bytes:
+    """The body of an answer, cut where it is longer than any that makes sense."""
+    body = b""
+    while len(body) < _LARGEST_ANSWER and (chunk := await stream.readany()):
+        body += chunk
+    return body
 
 
 def _address(cluster: Object) -> str:

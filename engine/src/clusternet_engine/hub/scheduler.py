@@ -254,15 +254,15 @@ class Scheduler:
         if placement.reason == Reason.SCHEDULED:
             if (before.bindings, before.replicas) != (placement.bindings, placement.replicas):
                 clusters = listed([split_key(binding)[1] for binding in placement.bindings])
-                await self._recorder.event(subscription, "Normal", "Scheduled", f"{placement.message}: {clusters}")
+                self._recorder.note(subscription, "Normal", "Scheduled", f"{placement.message}: {clusters}")
         elif told:
-            await self._recorder.event(subscription, "Warning", "FailedScheduling", placement.message)
+            self._recorder.note(subscription, "Warning", "FailedScheduling", placement.message)
 
     async def _obstruct(self, key: str, subscription: Object, obstacle: Unschedulable) -> None:
         """Tell why a Subscription can't be scheduled; what was bound stays bound."""
         if await self._write(key, subscription, _own(subscription), obstacle.reason, obstacle.message):
             log.info("%s can't be scheduled: %s", key, obstacle)
-            await self._recorder.event(subscription, "Warning", "FailedScheduling", obstacle.message)
+            self._recorder.note(subscription, "Warning", "FailedScheduling", obstacle.message)
 
     async def _write(self, key: str, subscription: Object, fields: Object, reason: str, message: str) -> bool:
         """Write the scheduler's part of the status if it differs; return whether the condition says something new."""
@@ -310,7 +310,7 @@ class Scheduler:
         message = f"no scheduler {scheduler!r} has taken it up; this hub's own is called {names.DEFAULT_SCHEDULER!r}"
         condition = _condition(subscription, Reason.UNKNOWN_SCHEDULER, message)
         await self._apply(subscription, {"conditions": [condition]}, names.HUB)
-        await self._recorder.event(subscription, "Warning", Reason.UNKNOWN_SCHEDULER, message)
+        self._recorder.note(subscription, "Warning", Reason.UNKNOWN_SCHEDULER, message)
         return None
 
 
