@@ -7,12 +7,25 @@ import logging
 from typing import Protocol
 
 from clusternet_engine import metrics
-from clusternet_engine.hub import approver, bases, inventory, lifecycle, pusher, releases, scheduler, subscriptions
+from clusternet_engine.hub import (
+    approver,
+    bases,
+    feeds,
+    inventory,
+    lifecycle,
+    overrides,
+    pusher,
+    releases,
+    scheduler,
+    subscriptions,
+)
 from clusternet_engine.hub.approver import Approver
 from clusternet_engine.hub.bases import Bases
 from clusternet_engine.hub.caches import Caches
+from clusternet_engine.hub.feeds import Feeds
 from clusternet_engine.hub.inventory import Inventory
 from clusternet_engine.hub.lifecycle import Lifecycle
+from clusternet_engine.hub.overrides import Overrides
 from clusternet_engine.hub.pusher import Pusher
 from clusternet_engine.hub.releases import Releases
 from clusternet_engine.hub.scheduler import Scheduler
@@ -33,6 +46,8 @@ CONTROLLERS = (
     subscriptions.NAME,
     bases.NAME,
     releases.NAME,
+    feeds.NAME,
+    overrides.NAME,
     pusher.NAME,
 )
 
@@ -88,6 +103,8 @@ def _controllers(client: Client, caches: Caches, settings: Settings) -> dict[str
         subscriptions.NAME: Subscriptions(client, caches, recorder, settings),
         bases.NAME: Bases(client, caches, recorder, settings),
         releases.NAME: Releases(client, caches, recorder, settings),
+        feeds.NAME: Feeds(client, caches, settings),
+        overrides.NAME: Overrides(client, caches, settings),
         pusher.NAME: Pusher(client, caches, recorder, settings),
     }
 

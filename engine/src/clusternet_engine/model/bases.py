@@ -191,6 +191,7 @@ def _replica_localization(
                 names.CREATED_BY_LABEL: names.CREATED_BY_CONTROLLER_MANAGER,
                 subscription["metadata"]["uid"]: names.SUBSCRIPTION_KIND,
             },
+            "finalizers": [names.FINALIZER],
             "ownerReferences": [owner_reference(base)],
         },
         "spec": {
