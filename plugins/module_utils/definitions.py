@@ -74,6 +74,14 @@ def from_files(option: str, paths: Iterable[str]) -> list[dict[str, Any]]:
     return definitions
 
 
+def all_of(given: Iterable[Any], src: Iterable[str]) -> list[dict[str, Any]]:
+    """The objects of the options C(definitions), mappings and texts, and C(src), prepared; raises ConfigError."""
+    found = []
+    for item in given:
+        found += prepare("definitions", from_text("definitions", item) if isinstance(item, str) else [item])
+    return found + prepare("src", from_files("src", src))
+
+
 def prepare(option: str, definitions: Iterable[Any]) -> list[dict[str, Any]]:
     """Checked copies of I(definitions); lists are taken apart.
 

@@ -124,9 +124,9 @@ def _cluster_problems(publication: Publication, namespace: str, name: str, healt
         if not any(_means(feed, other) for other in present):
             found.append(Problem(name, f"{feed_text(feed)} is not rendered yet", False))
     for description in descriptions:
-        phase = (description.get("status") or {}).get("phase")
+        phase = _phase(description)
         if phase != constants.PHASE_SUCCESS:
-            reason = (description.get("status") or {}).get("reason")
+            reason = (description.get("status") or {}).get("reason") if phase else None
             text = reason or f"{description['metadata']['name']} is {phase or 'not deployed yet'}"
             if description["spec"]["deployer"] != _HELM or not any(map(release_problem, releases)):
                 found.append(Problem(name, text, phase == constants.PHASE_FAILURE))
@@ -137,20 +137,28 @@ def _cluster_problems(publication: Publication, namespace: str, name: str, healt
                 if item["available"] is False
             ]
     return found + [
-        Problem(name, text, (release.get("status") or {}).get("phase") == constants.PHASE_FAILED)
+        Problem(name, text, _phase(release) == constants.PHASE_FAILED)
         for release, text in ((release, release_problem(release)) for release in releases)
         if text
     ]
 
 
+def _phase(obj: Mapping[str, Any]) -> Optional[str]:
+    """The phase of a Description or HelmRelease; None when it is about an older generation, if the hub says so."""
+    status, generation = obj.get("status") or {}, obj["metadata"].get("generation", 0)
+    return status.get("phase") if status.get("observedGeneration", generation) >= generation else None
+
+
 def release_problem(release: Mapping[str, Any]) -> Optional[str]:
     """What is wrong with a HelmRelease; None when it is deployed."""
-    status = release.get("status") or {}
-    if status.get("phase") == constants.PHASE_DEPLOYED:
+    status, phase = release.get("status") or {}, _phase(release)
+    if phase == constants.PHASE_DEPLOYED:
         return None
     name = release["spec"].get("releaseName") or release["metadata"]["name"]
+    if phase is None:
+        return f"release {name} is not {'changed' if status.get('phase') else 'installed'} yet"
     why = status.get("description") or status.get("notes")
-    return f"release {name} is {status.get('phase') or 'not installed yet'}{f' ({why})' if why else ''}"
+    return f"release {name} is {phase}{f' ({why})' if why else ''}"
 
 
 def _rendered(description: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -186,7 +194,7 @@ def objects_of(description: Mapping[str, Any]) -> list[dict[str, Any]]:
         (item["kind"], item.get("namespace") or "", item["name"]): item.get("observedStatus")
         for item in status.get("manifestStatuses") or ()
     }
-    deployed = status.get("phase") == constants.PHASE_SUCCESS
+    deployed = _phase(description) == constants.PHASE_SUCCESS
     found = []
     for obj in decoded(description["spec"].get("raw")) if description["spec"]["deployer"] != _HELM else ():
         metadata = obj["metadata"]

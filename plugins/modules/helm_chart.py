@@ -18,99 +18,7 @@ description:
   - What is not given has its default. Fields that somebody else has changed are taken back.
 options:
   charts:
-    description: The HelmCharts.
-    type: list
-    elements: dict
     required: true
-    suboptions:
-      name:
-        description: Name of the object, and of the releases that are made of it; at most 63 characters.
-        type: str
-        required: true
-      namespace:
-        description: Namespace of the object on the parent.
-        type: str
-        default: default
-      labels:
-        description: Labels that the object has, and its releases too. A label with the value null is removed.
-        type: dict
-      annotations:
-        description: Annotations that the object has. An annotation with the value null is removed.
-        type: dict
-      repo:
-        description:
-          - URL of the repository, which begins with C(https://), C(http://) or C(oci://).
-          - Needed with O(state=present).
-        type: str
-      chart:
-        description: Name of the chart in the repository. Needed with O(state=present).
-        type: str
-      version:
-        description: Version of the chart. The newest one if not given; in OCI registries it must be given.
-        type: str
-      target_namespace:
-        description: Namespace on the clusters into which the release is installed. Needed with O(state=present).
-        type: str
-      pull_secret:
-        description: Secret of the parent with the keys C(username) and C(password) for the repository.
-        type: dict
-        suboptions:
-          name:
-            description: Name of the Secret.
-            type: str
-            required: true
-          namespace:
-            description: Namespace of the Secret.
-            type: str
-            required: true
-      create_namespace:
-        description: Create the namespace on the clusters.
-        type: bool
-        default: true
-      timeout_seconds:
-        description: How long Helm may take for an installation or upgrade, in seconds.
-        type: int
-        default: 300
-      plain_http:
-        description: Speak HTTP, not HTTPS, with an OCI registry.
-        type: bool
-        default: false
-      wait:
-        description: Let Helm wait until what it has installed is ready.
-        type: bool
-        default: false
-      wait_for_job:
-        description: Let Helm wait for jobs, too.
-        type: bool
-        default: false
-      replace:
-        description: Install also where a removed release of this name has left its history.
-        type: bool
-        default: false
-      atomic:
-        description: Remove a release whose installation fails.
-        type: bool
-        default: false
-      upgrade_atomic:
-        description: Roll an upgrade back that fails.
-        type: bool
-        default: false
-      skip_crds:
-        description: Leave the custom resource definitions of the chart out.
-        type: bool
-        default: false
-      replace_crds:
-        description: Apply the custom resource definitions of the chart at every installation and upgrade.
-        type: bool
-        default: false
-      disable_hooks:
-        description: Leave the hooks of the chart out.
-        type: bool
-        default: false
-      force:
-        description: Let Helm replace objects that it can't change.
-        type: bool
-        default: false
   state:
     description:
       - With V(present), the HelmCharts are as described.
@@ -138,6 +46,7 @@ attributes:
     description: Shows what changed.
     support: full
 extends_documentation_fragment:
+  - clusternet.core.publishing.charts
   - kubernetes.core.k8s_auth_options
 author:
   - The clusternet.core authors (!UNKNOWN)

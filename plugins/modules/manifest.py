@@ -201,11 +201,7 @@ def main():
     module.params["definitions"] = [Redactor().hide(item) if isinstance(item, dict) else "a text" for item in given]
     with report(module) as doing:
         deadline = Deadline(validate.wait_timeout("wait_timeout", module.params["wait_timeout"]))
-        wanted = []
-        for item in given:
-            documents = definitions.from_text("definitions", item) if isinstance(item, str) else [item]
-            wanted += definitions.prepare("definitions", documents)
-        wanted += definitions.prepare("src", definitions.from_files("src", module.params["src"]))
+        wanted = definitions.all_of(given, module.params["src"])
         manifests.check("definitions", wanted)
         items = Items(doing.result, "objects", "objects")
         work = manifests.Work(doing.reconciler(), items)

@@ -76,6 +76,28 @@ def populated(server):
     return server
 
 
+APPS = "/apis/apps.clusternet.io/v1alpha1"
+FEED = {"api_version": "v1", "kind": "ConfigMap", "namespace": "foo", "name": "c"}
+SUBSCRIPTION = {"name": "app", "subscribers": [{"cluster_affinity": {}}], "feeds": [FEED]}
+CHART = {"name": "mysql", "repo": "https://x", "chart": "mysql", "target_namespace": "abc"}
+OVERRIDE = {"name": "o", "feed": FEED, "overrides": [{"type": "MergePatch", "value": {"data": {"a": "b"}}}]}
+
+
+@pytest.fixture
+def published(populated):
+    """The same parent, which publishes something."""
+    stored = {
+        f"{APPS}/namespaces/default/subscriptions": ("app", "default"),
+        f"{APPS}/namespaces/default/helmcharts": ("mysql", "default"),
+        f"{APPS}/namespaces/{NAMESPACE}/localizations": ("o", NAMESPACE),
+        f"{APPS}/globalizations": ("o", None),
+        "/apis/shadow/v1alpha1/namespaces/foo/configmaps": ("c", "foo"),
+    }
+    for collection, place in stored.items():
+        populated.objects[f"{collection}/{place[0]}"] = {"metadata": _meta(*place), "spec": {"old": 1}}
+    return populated
+
+
 CONFIG_MAP = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": NAMESPACE}}
 
 CHANGING = {
@@ -126,6 +148,66 @@ def test_pain_10_check_mode_predicts_and_never_writes(populated, run_module, mod
     assert result["changed"] is True
     assert result["diff"]
     assert populated.writes == []
+
+
+SHADOWED = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "foo"}, "data": {"a": "b"}}
+PUBLISHING = {
+    "subscription": ("subscription", {"subscriptions": [SUBSCRIPTION], "wait_for": "healthy"}),
+    "subscription, removed": (
+        "subscription",
+        {"subscriptions": [{"name": "app"}], "state": "absent", "wait_for": "absent"},
+    ),
+    "helm_chart": ("helm_chart", {"charts": [CHART], "wait": True}),
+    "helm_chart, removed": ("helm_chart", {"charts": [CHART], "state": "absent", "wait": True}),
+    "localization": ("localization", {"localizations": [{**OVERRIDE, "cluster": "child1"}]}),
+    "localization, removed": (
+        "localization",
+        {"localizations": [{"name": "o", "namespace": NAMESPACE}], "state": "absent"},
+    ),
+    "globalization": ("globalization", {"globalizations": [OVERRIDE]}),
+    "globalization, removed": ("globalization", {"globalizations": [{"name": "o"}], "state": "absent"}),
+    "manifest": ("manifest", {"definitions": [SHADOWED]}),
+    "manifest, removed": ("manifest", {"definitions": [SHADOWED], "state": "absent", "wait": True}),
+}
+
+
+@pytest.mark.parametrize(("module", "options"), PUBLISHING.values(), ids=PUBLISHING.keys())
+@pytest.mark.parametrize("there", [True, False], ids=["there", "not there"])
+def test_pain_10_publishing_predicts_and_never_writes(request, run_module, module, options, there):
+    parent = request.getfixturevalue("published" if there else "populated")
+    result = run_module(module, parent.url, **options)
+    assert not result.get("failed"), result
+    assert result["changed"] is (there or options.get("state") != "absent")
+    assert bool(result["diff"]) is result["changed"]
+    assert parent.writes == []
+
+
+def test_a_shadow_api_is_not_even_asked_for_dry_runs(published, run_module):
+    """Clusternet's own hub stores what it is asked to create as a dry run (spec/06 C4.10)."""
+    run_module("manifest", published.url, definitions=[SHADOWED])
+    run_module("manifest", published.url, definitions=[SHADOWED], state="absent")
+    assert all(request.startswith("GET ") for request in published.requests)
+
+
+def test_an_unchanged_list_of_one_namespace_costs_one_request(server, run_module):
+    wanted = [SUBSCRIPTION, {**SUBSCRIPTION, "name": "other"}]
+    created = [diff["after"] for diff in run_module("subscription", server.url, subscriptions=wanted)["diff"]]
+    for obj in created:
+        obj["metadata"].update(uid="u", resourceVersion="1")
+    server.objects = {f"{APPS}/namespaces/default/subscriptions": created}
+    server.requests.clear()
+    result = run_module("subscription", server.url, check_mode=False, subscriptions=wanted)
+    assert [item["action"] for item in result["subscriptions"]] == ["unchanged", "unchanged"]
+    assert server.requests == [f"GET {APPS}/namespaces/default/subscriptions?limit=500"]
+
+
+def test_an_unchanged_native_object_costs_one_request(server, run_module):
+    (created,) = run_module("manifest", server.url, definitions=[SHADOWED])["diff"]
+    path = "/apis/shadow/v1alpha1/namespaces/foo/configmaps/c"
+    server.objects = {path: {**created["after"], "metadata": {**created["after"]["metadata"], "uid": "u"}}}
+    server.requests.clear()
+    assert run_module("manifest", server.url, check_mode=False, definitions=[SHADOWED])["changed"] is False
+    assert server.requests == [f"GET {path}"]
 
 
 @pytest.mark.parametrize("module", ["registration_info", "managed_cluster_info"])

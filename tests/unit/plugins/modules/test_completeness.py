@@ -5,16 +5,45 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.clusternet.core.plugins.doc_fragments.publishing import ModuleDocFragment
 
 ROOT = Path(__file__).parents[4]
 PARENT_MODULES = (
     "bootstrap_token",
+    "description_info",
+    "globalization",
+    "helm_chart",
+    "localization",
     "managed_cluster",
     "managed_cluster_info",
+    "manifest",
     "objects",
     "registration",
     "registration_info",
+    "render",
+    "subscription",
+    "subscription_info",
 )
+
+
+def documented_options(loaded):
+    """The options of a module, with those of the collection's own fragments."""
+    document = yaml.safe_load(loaded.DOCUMENTATION)
+    found = {}
+    for fragment in document["extends_documentation_fragment"]:
+        if fragment.startswith("clusternet.core.publishing."):
+            part = yaml.safe_load(getattr(ModuleDocFragment, fragment.rpartition(".")[2].upper()))
+            found.update(part["options"])
+    return {**found, **{name: {**found.get(name, {}), **item} for name, item in document["options"].items()}}
+
+
+def assert_alike(documented, specified, place):
+    """Every option and suboption is documented as it is."""
+    assert set(documented) == set(specified), place
+    for name, item in specified.items():
+        for key in ("type", "elements", "choices", "default", "required"):
+            assert item.get(key) == documented[name].get(key), (*place, name, key)
+        assert_alike(documented[name].get("suboptions", {}), item.get("options", {}), (*place, name))
 
 
 def option(module, name):
@@ -67,9 +96,5 @@ def test_documented_options_are_those_of_the_module(module, monkeypatch):
     monkeypatch.setattr(loaded, "AnsibleModule", capture)
     with pytest.raises(Stop):
         loaded.main()
-    documented = yaml.safe_load(loaded.DOCUMENTATION)["options"]
-    own = {name for name in seen if name not in loaded.AUTH_ARGUMENTS}
-    assert own == set(documented)
-    for name in own:
-        for key in ("type", "elements", "choices", "default"):
-            assert seen[name].get(key) == documented[name].get(key), (name, key)
+    own = {name: item for name, item in seen.items() if name not in loaded.AUTH_ARGUMENTS}
+    assert_alike(documented_options(loaded), own, (module,))

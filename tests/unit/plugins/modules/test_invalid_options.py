@@ -4,6 +4,11 @@ import pytest
 
 CLUSTER_ID = "5e8b6bc8-7d35-4a7a-9d0f-3b1c4f0a9d21"
 
+
+def _config_map(name):
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "foo"}}
+
+
 INVALID = [
     ("bootstrap_token", "token", {"token": "UPPER1.0123456789abcdef"}),
     ("bootstrap_token", "token", {"token": "abcdef.short"}),
@@ -45,6 +50,25 @@ INVALID = [
     ("managed_cluster_info", "wait_min_count", {"wait_min_count": -1}),
     ("objects", "definitions", {"definitions": [{"kind": "ConfigMap"}]}),
     ("objects", "src", {"src": ["/nonexistent.yml"]}),
+    ("manifest", "definitions", {"definitions": [{"kind": "ConfigMap"}]}),
+    ("manifest", "definitions", {"definitions": ["a: [1"]}),
+    ("manifest", "definitions", {"definitions": [_config_map("n" * 64)]}),
+    ("manifest", "definitions", {"definitions": [_config_map("c"), _config_map("c")]}),
+    ("manifest", "definitions", {"definitions": [{**_config_map("c"), "apiVersion": "apps.clusternet.io/v1alpha1"}]}),
+    ("manifest", "src", {"src": ["/nonexistent.yml"]}),
+    ("helm_chart", "charts", {"charts": [{"name": "a"}]}),
+    ("helm_chart", "charts", {"charts": [{"name": "a"}, {"name": "a"}], "state": "absent"}),
+    ("subscription", "subscriptions", {"subscriptions": [{"name": "a"}]}),
+    ("subscription", "wait_for", {"subscriptions": [{"name": "a"}], "wait_for": "absent"}),
+    ("subscription", "wait_for", {"subscriptions": [{"name": "a"}], "state": "absent", "wait_for": "healthy"}),
+    ("subscription", "wait_timeout", {"subscriptions": [{"name": "a"}], "state": "absent", "wait_timeout": 0}),
+    ("localization", "localizations", {"localizations": [{"name": "a", "cluster": "edge-1"}]}),
+    ("localization", "cluster", {"localizations": [{"name": "a"}], "state": "absent"}),
+    ("localization", "localizations", {"localizations": [{"name": "a", "cluster": "Upper"}], "state": "absent"}),
+    ("globalization", "globalizations", {"globalizations": [{"name": "a"}]}),
+    ("subscription_info", "names", {"names": ["Upper"]}),
+    ("description_info", "label_selector", {"label_selector": "a in b"}),
+    ("render", "charts", {"charts": [{"name": "a"}]}),
     (
         "objects",
         "definitions",
