@@ -135,6 +135,13 @@ class Stream(asyncio.Transport):
         self._closing = True
         self._end("connection aborted")
 
+    def _force_close(self, error: Exception | None) -> None:
+        """What asyncio's TLS calls when a handshake fails."""
+        if not self._lost and not self._peer_ended:
+            self._session.send(self.number, FrameType.ERROR, b"connection aborted")
+        self._closing = True
+        self._lose(error)
+
     def fail(self, reason: str) -> None:
         """End the stream at once and tell the peer why."""
         self._closing = True
