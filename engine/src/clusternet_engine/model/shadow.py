@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from clusternet_engine.kube.resources import MANIFESTS, Object, Resource
 from clusternet_engine.model import constants as names
+from clusternet_engine.model.apply import Manager, managed_fields, managers_of
 from clusternet_engine.model.labels import is_label_value
 from clusternet_engine.model.names import LABEL_LIMIT, is_dns_label, is_dns_subdomain
 
@@ -101,9 +103,34 @@ def shadow_object(manifest: Object) -> Object:
     template, outer = manifest["template"], manifest["metadata"]
     metadata = {**(template.get("metadata") or {})}
     metadata |= {field: outer[field] for field in _OF_MANIFEST if field in outer}
+    if managers := owners(manifest):
+        metadata["managedFields"] = managed_fields(managers)
     if told := (outer.get("annotations") or {}).get(names.FEED_PROTECTION_ANNOTATION):
         metadata["annotations"] = {**(metadata.get("annotations") or {}), names.FEED_PROTECTION_ANNOTATION: told}
     return {**template, "metadata": metadata}
+
+
+def owners(manifest: Object) -> list[Manager]:
+    """Return who owns which field of a Manifest's object; nobody is known as long as nobody has applied it."""
+    text = (manifest["metadata"].get("annotations") or {}).get(names.MANAGED_FIELDS_ANNOTATION)
+    return managers_of(json.loads(text)) if text else []
+
+
+def with_owners(manifest: Object, managers: list[Manager]) -> Object:
+    """Return a Manifest that remembers who owns which field of its object."""
+    metadata = manifest["metadata"]
+    text = json.dumps(managed_fields(managers), separators=(",", ":"))
+    annotations = {**(metadata.get("annotations") or {}), names.MANAGED_FIELDS_ANNOTATION: text}
+    return {**manifest, "metadata": {**metadata, "annotations": annotations}}
+
+
+def without_nulls(value: Any) -> Any:
+    """Return a value without the fields that are null."""
+    if isinstance(value, dict):
+        return {key: without_nulls(inner) for key, inner in value.items() if inner is not None}
+    if isinstance(value, list):
+        return [without_nulls(inner) for inner in value]
+    return value
 
 
 def template_of(obj: Object) -> Object:

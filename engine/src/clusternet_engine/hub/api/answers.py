@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from clusternet_engine.kube.errors import ApiError, ConnectionFailed
+from clusternet_engine.kube.errors import ApiError, ConnectionFailed, error_from_status
 from clusternet_engine.kube.resources import Object
 
 REASONS = {
@@ -48,7 +48,8 @@ def warning_header(text: str) -> str:
 
 def refuse(status: int, message: str, *, reason: str = "", details: Mapping[str, Any] | None = None) -> ApiError:
     """Return the error to raise for a request that can't be answered."""
-    return ApiError(status, reason or REASONS.get(status, ""), message, details=details)
+    status_body = {"reason": reason or REASONS.get(status, ""), "message": message, "details": dict(details or {})}
+    return error_from_status(status_body, method="", path="", status=status)
 
 
 def status_answer(error: ApiError | ConnectionFailed) -> web.Response:

@@ -23,19 +23,24 @@ from clusternet_engine.hub.api.schemas import Schemas
 from clusternet_engine.hub.api.selection import Selection
 from clusternet_engine.hub.api.store import Store, modified, qualified
 from clusternet_engine.kube.client import Client, PatchType
-from clusternet_engine.kube.errors import ApiError, Conflict
+from clusternet_engine.kube.errors import ApiError, Conflict, NotFound
 from clusternet_engine.kube.informer import Informer
 from clusternet_engine.kube.resources import Object, Resource
 from clusternet_engine.model import constants as names
+from clusternet_engine.model.apply import ApplyConflict, Manager, apply, path_text
+from clusternet_engine.model.apply import updated as fields_after
 from clusternet_engine.model.names import LABEL_LIMIT
 from clusternet_engine.model.shadow import (
     SHADOW_API_VERSION,
     make_manifest,
     name_problem,
+    owners,
     scale_of,
     shadow_object,
     updated_manifest,
+    with_owners,
     with_replicas,
+    without_nulls,
 )
 from clusternet_engine.model.shadow_resources import ShadowResource
 
@@ -154,13 +159,17 @@ class Shadow:
     async def _create(self, call: Call, resource: Resource, namespace: str | None) -> web.Response:
         if call.info.name:
             raise refuse(405, "the server does not allow this method on a single object")
-        query = call.request.query
         obj = _incoming(await _body(call), resource, namespace)
         metadata = obj["metadata"]
         if not metadata.get("name") and metadata.get("generateName"):
             suffix = "".join(random.choices(names.RANDOM_ALPHABET, k=names.RANDOM_LENGTH))  # noqa: S311
             metadata["name"] = f"{metadata['generateName'][: LABEL_LIMIT - names.RANDOM_LENGTH]}{suffix}"
-        name = metadata.get("name") or ""
+        return await self._make(call, resource, namespace, obj, [])
+
+    async def _make(
+        self, call: Call, resource: Resource, namespace: str | None, obj: Object, managers: list[Manager]
+    ) -> web.Response:
+        name, query = obj["metadata"].get("name") or "", call.request.query
         if problem := name_problem(resource.plural, name, namespace):
             causes = [{"reason": "FieldValueInvalid", "message": problem, "field": "metadata.name"}]
             details = {"name": name, "group": resource.group, "kind": resource.kind, "causes": causes}
@@ -168,36 +177,73 @@ class Shadow:
             raise refuse(422, message, details=details)
         checked = await self._checker.check(obj, resource, query)
         manifest = make_manifest(checked.object, resource, self._store.namespace)
+        if managers:
+            manifest = with_owners(manifest, managers)
         made = await self._store.create(manifest, resource, _dry_run(query))
         return _answer(call, made, checked, status=201)
 
     async def _update(self, call: Call, resource: Resource, namespace: str | None) -> web.Response:
         obj = _incoming(await _body(call), resource, namespace, call.info.name)
-        return await self._change(call, resource, namespace, lambda current: obj)
+        return await self._change(call, resource, namespace, lambda current, managers: (obj, None))
 
     async def _patch(self, call: Call, resource: Resource, namespace: str | None) -> web.Response:
         kind = patch_type(call.request.headers.get("Content-Type", ""))
         patch = read_patch(kind, await call.request.read())
+        if kind is PatchType.APPLY:
+            return await self._apply(call, resource, namespace, patch)
         schema = await self._schemas.of(resource) if kind is PatchType.STRATEGIC else None
 
-        def change(current: Object) -> Object:
-            return _incoming(patched(current, kind, patch, schema), resource, namespace, call.info.name)
+        def change(current: Object, managers: list[Manager]) -> tuple[Object, None]:
+            return _incoming(patched(current, kind, patch, schema), resource, namespace, call.info.name), None
 
         return await self._change(call, resource, namespace, change)
 
+    async def _apply(self, call: Call, resource: Resource, namespace: str | None, patch: Object) -> web.Response:
+        """Server-side apply; the object is made if it isn't there yet."""
+        query = call.request.query
+        if not (manager := query.get("fieldManager")):
+            raise refuse(422, "PatchOptions is invalid: fieldManager: Required value: is required for apply patch")
+        config = _incoming(without_nulls(patch), resource, namespace, call.info.name)
+        schema, force = await self._schemas.of(resource), is_true(query.get("force"))
+
+        def change(current: Object | None, managers: list[Manager]) -> tuple[Object, list[Manager]]:
+            try:
+                return apply(current, config, schema, managers, manager, force=force)
+            except ApplyConflict as error:
+                raise _conflict(error, resource, call.info.name) from None
+
+        try:
+            return await self._change(call, resource, namespace, change)
+        except NotFound:
+            if config["metadata"].get("uid") or config["metadata"].get("resourceVersion"):
+                raise
+            obj, managers = change(None, [])
+            return await self._make(call, resource, namespace, obj, managers)
+
     async def _change(
-        self, call: Call, resource: Resource, namespace: str | None, change: Callable[[Object], Object]
+        self,
+        call: Call,
+        resource: Resource,
+        namespace: str | None,
+        change: Callable[[Object, list[Manager]], tuple[Object, list[Manager] | None]],
     ) -> web.Response:
-        """Write what a change makes of the object; try again if somebody else was quicker, unless it forbids that."""
+        """Write what a change makes of the object; try again if somebody else was quicker, unless it forbids that.
+
+        A change returns the object, and the owners of its fields if it knows them.
+        """
         name, query = call.info.name, call.request.query
         for attempt in range(ATTEMPTS):
             manifest = await self._store.get(resource, name, namespace)
-            obj = change(shadow_object(manifest))
+            obj, managers = change(shadow_object(manifest), before := owners(manifest))
             for field in ("uid", "resourceVersion"):
                 if obj["metadata"].get(field) not in (None, "", manifest["metadata"][field]):
                     raise modified(resource, name)
             checked = await self._checker.check(obj, resource, query)
             updated = updated_manifest(manifest, checked.object, resource)
+            if managers is None:
+                updated = await self._owned(call, resource, manifest, updated, before)
+            else:
+                updated = with_owners(updated, managers)
             if updated == manifest:
                 return _answer(call, manifest, checked)
             try:
@@ -208,6 +254,17 @@ class Shadow:
                 continue
             return _answer(call, written, checked)
         raise AssertionError("unreachable")
+
+    async def _owned(
+        self, call: Call, resource: Resource, before: Object, after: Object, managers: list[Manager]
+    ) -> Object:
+        """Return a Manifest with the owners of its fields, if they are known, after a write that doesn't apply."""
+        if not managers:
+            return after
+        manager = call.request.query.get("fieldManager") or call.request.headers.get("User-Agent") or "unknown"
+        schema = await self._schemas.of(resource)
+        name = manager.partition("/")[0]
+        return with_owners(after, fields_after(before["template"], after["template"], schema, managers, name))
 
     async def _delete(self, call: Call, resource: Resource, namespace: str | None) -> web.Response:
         name, query = call.info.name, call.request.query
@@ -253,6 +310,7 @@ class Shadow:
             if version not in (None, "", manifest["metadata"]["resourceVersion"]):
                 raise modified(resource, info.name)
             scaled = {**manifest, "template": with_replicas(manifest["template"], path, replicas)}
+            scaled = await self._owned(call, resource, manifest, scaled, owners(manifest))
             try:
                 written = await self._store.replace(scaled, resource, _dry_run(call.request.query))
             except Conflict:
@@ -261,6 +319,23 @@ class Shadow:
                 continue
             return json_answer(scale_of(shadow_object(written), path))
         raise AssertionError("unreachable")
+
+
+def _conflict(error: ApplyConflict, resource: Resource, name: str) -> ApiError:
+    """Return the answer to an apply that others' fields forbid."""
+    causes = [
+        {
+            "reason": "FieldManagerConflict",
+            "message": f'conflict with "{owner.name}" using {owner.api_version}',
+            "field": path_text(path),
+        }
+        for owner, path in error.conflicts
+    ]
+    told = ", ".join(f"{cause['message']}: {cause['field']}" for cause in causes)
+    message = f"{error}: {told}"
+    return refuse(
+        409, message, details={"name": name, "group": resource.group, "kind": resource.plural, "causes": causes}
+    )
 
 
 def _scope(info: RequestInfo, resource: Resource) -> str | None:

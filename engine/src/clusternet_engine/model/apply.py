@@ -1,0 +1,325 @@
+"""Server-side apply: who owns which field, what an apply changes, and what it would take from others.
+
+Fields are paths of elements as `metadata.managedFields` spells them: `f:spec`, `k:{"name":"web"}`, `v:"a"`.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from clusternet_engine.kube.resources import Object
+from clusternet_engine.model.schemas import LIST_MAP_KEYS, LIST_TYPE, MAP_TYPE, Schema
+
+APPLY = "Apply"
+UPDATE = "Update"
+BEFORE_FIRST_APPLY = "before-first-apply"
+"""Owner of what was there before anybody applied; API servers call it so, too."""
+
+Path = tuple[str, ...]
+Fields = frozenset[Path]
+
+_ITSELF = "."
+_IDENTITY = frozenset(
+    {
+        ("f:apiVersion",),
+        ("f:kind",),
+        *(
+            ("f:metadata", f"f:{field}")
+            for field in (
+                "name",
+                "namespace",
+                "uid",
+                "resourceVersion",
+                "generation",
+                "creationTimestamp",
+                "deletionTimestamp",
+                "deletionGracePeriodSeconds",
+                "managedFields",
+            )
+        ),
+    }
+)
+_MISSING = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Manager:
+    """Somebody who owns fields, by applying them or by other writes."""
+
+    name: str
+    operation: str
+    api_version: str
+    fields: Fields
+
+
+class ApplyConflict(Exception):
+    """An apply would change fields that others own; `conflicts` has the owner and the field of each."""
+
+    def __init__(self, conflicts: list[tuple[Manager, Path]]) -> None:
+        self.conflicts = conflicts
+        super().__init__(f"Apply failed with {len(conflicts)} conflict{'s' if len(conflicts) > 1 else ''}")
+
+
+def apply(
+    live: Object | None,
+    config: Object,
+    schema: Schema | None,
+    managers: Iterable[Manager],
+    manager: str,
+    *,
+    force: bool,
+) -> tuple[Object, list[Manager]]:
+    """Return an object after an apply, and the owners of its fields.
+
+    Args:
+        live: as it is; None if it isn't there yet.
+        config: what is applied.
+        schema: of its kind; without one every list counts as one value.
+        managers: the owners so far. If nobody is known to own a live object, all of it has an owner from before.
+        manager: who applies.
+        force: whether to take fields from others.
+
+    Raises:
+        ApplyConflict: others own fields that would change; never with `force`.
+    """
+    before = list(managers)
+    if live is not None and not before:
+        before = [Manager(BEFORE_FIRST_APPLY, UPDATE, live["apiVersion"], fields_of(live, schema))]
+    own = next((one for one in before if one.name == manager and one.operation == APPLY), None)
+    others = [one for one in before if one is not own]
+    fields = fields_of(config, schema)
+    current: Object = copy.deepcopy(live) if live is not None else {}
+    disputed = {
+        path for path in fields if not _is_item(path) and _value(current, path, schema) != _value(config, path, schema)
+    }
+    conflicts = [(one, path) for one in others for path in sorted(one.fields & disputed)]
+    if conflicts and not force:
+        raise ApplyConflict(conflicts)
+    others = [_without(one, disputed) for one in others]
+    result = _merged(current, config, schema)
+    kept = fields.union(*(one.fields for one in others))
+    gone = (own.fields if own else frozenset()) - kept
+    for path in sorted(gone, key=len):
+        if not _has_children(path, kept) and not _is_key_of(path, kept):
+            _remove(result, path, schema)
+    applied = Manager(manager, APPLY, config["apiVersion"], fields)
+    return result, [one for one in others if one.fields] + [applied]
+
+
+def updated(
+    before: Object, after: Object, schema: Schema | None, managers: Iterable[Manager], manager: str
+) -> list[Manager]:
+    """Return the owners after another kind of write: whoever wrote owns what has changed."""
+    there = fields_of(after, schema)
+    past = fields_of(before, schema)
+    changed = {
+        path
+        for path in there
+        if path not in past or (not _is_item(path) and _value(before, path, schema) != _value(after, path, schema))
+    }
+    result = []
+    own: Fields = frozenset()
+    for one in managers:
+        if one.name == manager and one.operation == UPDATE:
+            own = one.fields
+            continue
+        left = frozenset(path for path in one.fields if path in there) - changed
+        if left:
+            result.append(Manager(one.name, one.operation, one.api_version, left))
+    own = frozenset(path for path in own if path in there) | changed
+    return [*result, Manager(manager, UPDATE, after["apiVersion"], own)] if own else result
+
+
+def fields_of(obj: Object, schema: Schema | None) -> Fields:
+    """Return the fields of an object that can be owned."""
+    return frozenset(path for path in _walk(obj, schema, ()) if path not in _IDENTITY)
+
+
+def managed_fields(managers: Iterable[Manager]) -> list[Object]:
+    """Return owners in the form of `metadata.managedFields`."""
+    return [
+        {
+            "manager": one.name,
+            "operation": one.operation,
+            "apiVersion": one.api_version,
+            "fieldsType": "FieldsV1",
+            "fieldsV1": _tree(one.fields),
+        }
+        for one in managers
+    ]
+
+
+def managers_of(entries: Iterable[Mapping[str, Any]]) -> list[Manager]:
+    """Return the owners that `metadata.managedFields` tells of."""
+    return [
+        Manager(entry["manager"], entry["operation"], entry["apiVersion"], frozenset(_paths(entry["fieldsV1"], ())))
+        for entry in entries
+    ]
+
+
+def path_text(path: Path) -> str:
+    """Return how messages name a field: `.spec.template.spec.containers[name="web"].image`."""
+    text = ""
+    for element in path:
+        kind, _, rest = element.partition(":")
+        if kind == "f":
+            text += f".{rest}"
+        elif kind == "k":
+            text += f"[{','.join(f'{key}={json.dumps(value)}' for key, value in json.loads(rest).items())}]"
+        else:
+            text += f"[={rest}]"
+    return text
+
+
+def _walk(value: Any, schema: Schema | None, path: Path) -> Iterator[Path]:
+    if isinstance(value, dict) and value and not _is_atomic_map(schema):
+        for key, inner in value.items():
+            yield from _walk(inner, schema.field(key) if schema else None, (*path, f"f:{key}"))
+        return
+    if isinstance(value, list) and value and (name := _item_namer(schema)):
+        items = schema.items if schema else None
+        for inner in value:
+            place = (*path, name(inner))
+            yield place
+            if place[-1].startswith("k:"):
+                yield from _walk(inner, items, place)
+        return
+    if path:
+        yield path
+
+
+def _is_atomic_map(schema: Schema | None) -> bool:
+    return schema is not None and schema.extension(MAP_TYPE) == "atomic"
+
+
+def _item_namer(schema: Schema | None) -> Any:
+    """Return how elements of a list are told apart; None if the list counts as one value."""
+    if schema is None:
+        return None
+    if schema.extension(LIST_TYPE) == "set":
+        return lambda value: f"v:{_json(value)}"
+    if schema.extension(LIST_TYPE) != "map":
+        return None
+    keys, items = schema.extension(LIST_MAP_KEYS) or [], schema.items
+
+    def name(value: Any) -> str:
+        found = {}
+        for key in keys:
+            default = items.field(key) if items else None
+            found[key] = value.get(key, default.extension("default") if default else None)
+        return f"k:{_json({key: one for key, one in found.items() if one is not None})}"
+
+    return name
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), sort_keys=True)
+
+
+def _is_item(path: Path) -> bool:
+    """Whether a path names the presence of an element in a list, not a value."""
+    return not path[-1].startswith("f:")
+
+
+def _has_children(path: Path, fields: Fields) -> bool:
+    return any(other[: len(path)] == path for other in fields)
+
+
+def _is_key_of(path: Path, fields: Fields) -> bool:
+    """Whether a field tells apart an element of a list of which others own something."""
+    if len(path) < 2 or not path[-2].startswith("k:"):
+        return False
+    return path[-1].removeprefix("f:") in json.loads(path[-2][2:]) and _has_children(path[:-1], fields)
+
+
+def _without(manager: Manager, fields: set[Path]) -> Manager:
+    return Manager(manager.name, manager.operation, manager.api_version, manager.fields - fields)
+
+
+def _value(obj: Any, path: Path, schema: Schema | None) -> Any:
+    """Return the value of a field; `_MISSING` if it isn't there."""
+    for element in path:
+        if element.startswith("f:"):
+            key = element[2:]
+            if not isinstance(obj, dict) or key not in obj:
+                return _MISSING
+            obj, schema = obj[key], schema.field(key) if schema else None
+            continue
+        name = _item_namer(schema)
+        found = [one for one in obj if name(one) == element] if isinstance(obj, list) and name else []
+        if not found:
+            return _MISSING
+        obj, schema = found[0], schema.items if schema else None
+    return obj
+
+
+def _merged(live: Any, config: Any, schema: Schema | None) -> Any:
+    """Return a value with everything that is applied; what isn't mentioned stays."""
+    if isinstance(live, dict) and isinstance(config, dict) and not _is_atomic_map(schema):
+        result = dict(live)
+        for key, value in config.items():
+            inner = schema.field(key) if schema else None
+            result[key] = _merged(live[key], value, inner) if key in live else copy.deepcopy(value)
+        return result
+    name = _item_namer(schema)
+    if isinstance(live, list) and isinstance(config, list) and name:
+        items = schema.items if schema else None
+        wanted = {name(one): one for one in config}
+        merged = [_merged(one, wanted.pop(name(one), one), items) for one in live]
+        return merged + [copy.deepcopy(one) for one in wanted.values()]
+    return copy.deepcopy(config)
+
+
+def _remove(obj: Any, path: Path, schema: Schema | None) -> None:
+    """Take a field away, and the maps and lists that it leaves empty."""
+    holders: list[tuple[Any, Any]] = []
+    for element in path:
+        if element.startswith("f:"):
+            key: Any = element[2:]
+            if not isinstance(obj, dict) or key not in obj:
+                return
+            inner = schema.field(key) if schema else None
+        else:
+            name = _item_namer(schema)
+            numbers = [n for n, one in enumerate(obj) if name(one) == element] if isinstance(obj, list) and name else []
+            if not numbers:
+                return
+            key, inner = numbers[0], schema.items if schema else None
+        holders.append((obj, key))
+        obj, schema = obj[key], inner
+    for number, (holder, key) in enumerate(reversed(holders)):
+        if number and holder[key]:
+            return
+        del holder[key]
+
+
+def _tree(fields: Fields) -> Object:
+    tree: Object = {}
+    for path in sorted(fields):
+        node = tree
+        for element in path:
+            node = node.setdefault(element, {})
+    for path in fields:
+        if _is_item(path) and (node := _node(tree, path)):
+            node[_ITSELF] = {}
+    return tree
+
+
+def _node(tree: Object, path: Path) -> Object:
+    for element in path:
+        tree = tree[element]
+    return tree
+
+
+def _paths(tree: Mapping[str, Any], path: Path) -> Iterator[Path]:
+    for element, inner in tree.items():
+        if element == _ITSELF:
+            yield path
+        elif not inner:
+            yield (*path, element)
+        else:
+            yield from _paths(inner, (*path, element))
