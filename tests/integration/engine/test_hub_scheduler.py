@@ -159,6 +159,8 @@ class PredictorServer:
         self.rooms = {}
         self.asked = []
         self.address = ""
+        self.answering = asyncio.Event()
+        self.answering.set()
 
     async def start(self):
         app = web.Application()
@@ -175,6 +177,7 @@ class PredictorServer:
     async def _answer(self, request):
         identity = request.headers["Cluster-ID"]
         self.asked.append((identity, await request.json()))
+        await self.answering.wait()
         if identity not in self.rooms:
             return web.Response(status=500, text="out of order")
         return web.json_response({"replicas": {"default": self.rooms[identity]}})
@@ -528,6 +531,46 @@ async def test_a_cluster_without_predictor_is_told(stage):
     one = await stage.cluster("one")
     subs = await stage.subscribe([await stage.deployment(2)], **DYNAMIC)
     await stage.tells(subs, "PredictionFailed", f"{one.name}: its agent has no predictor")
+
+
+async def test_silent_predictors_hold_nobody_up(stage, predictor):
+    one = await stage.cluster("one", status=predictor.status)
+    predictor.rooms[one.id] = 5
+    predictor.answering.clear()
+    web_server = await stage.deployment(2)
+    waiting = [await stage.subscribe([web_server], **DYNAMIC) for _ in range(12)]
+
+    async def all_asked():
+        return len(predictor.asked) == len(waiting)
+
+    await eventually(all_asked)
+    quick = await stage.subscribe([config_map("any")])
+    await stage.becomes(quick, [one], timeout=5)
+    predictor.answering.set()
+    for subs in waiting:
+        await stage.becomes(subs, [one], {feed_key(feed_of(web_server)): [2]})
+
+
+async def test_from_dividing_to_replication_and_back(stage):
+    one = await stage.cluster("one")
+    web_server = await stage.deployment(2)
+    everywhere = [{"clusterAffinity": {"matchLabels": {"test": stage.mark}}, "weight": 1}]
+    subs = await stage.subscribe([web_server], clusters=everywhere, **STATIC)
+    key = feed_key(feed_of(web_server))
+    await stage.becomes(subs, [one], {key: [2]})
+    for strategy, replicas in (("Replication", {}), ("Dividing", {key: [2]})):
+        patch = {"spec": {"schedulingStrategy": strategy}}
+        await stage.admin.patch(SUBSCRIPTIONS, subs["metadata"]["name"], patch, "default")
+        await stage.becomes(subs, [one], replicas)
+
+
+async def test_a_status_that_was_taken_away_comes_back(stage):
+    one = await stage.cluster("one")
+    subs = await stage.subscribe([config_map("any")])
+    await stage.becomes(subs, [one])
+    current = await stage.admin.get(SUBSCRIPTIONS, subs["metadata"]["name"], "default")
+    await stage.admin.update(SUBSCRIPTIONS, {**current, "status": {}}, subresource="status")
+    await stage.becomes(subs, [one])
 
 
 # Restarts, many at once

@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 from clusternet_engine.hub import inventory
 from clusternet_engine.hub.caches import BY_FEED, Caches
@@ -58,6 +58,17 @@ _OWN_FIELDS = ("bindingClusters", "replicas", "specHash", "desiredReleases")
 log = logging.getLogger(__name__)
 
 
+class _Question(NamedTuple):
+    """What predictors are asked: for which entries of a FeedInventory, and of which clusters."""
+
+    entries: list[Object]
+    clusters: list[str]
+
+
+_Answers: TypeAlias = dict[str, dict[str, int] | str]
+"""By cluster: how many replicas of each feed it has room for, or why that isn't known."""
+
+
 class Scheduler:
     """The controller of Subscriptions' placement.
 
@@ -86,6 +97,7 @@ class Scheduler:
         self._leading = False
         self._subscribers: dict[str, list[Subscriber]] = {}
         self._written: dict[str, Object] = {}
+        self._asking: dict[str, tuple[_Question, asyncio.Task[_Answers]]] = {}
         self._failures: dict[str, int] = {}
         self._foreign_since: dict[str, float] = {}
         caches.subscriptions.add_handler(self._on_subscription)
@@ -102,6 +114,9 @@ class Scheduler:
             await self._controller.run()
         finally:
             self._leading = False
+            for _, asking in self._asking.values():
+                asking.cancel()
+            self._asking.clear()
             await self._predictors.close()
 
     def _priority(self, key: str) -> int:
@@ -166,6 +181,9 @@ class Scheduler:
         if subscription is None or subscription["metadata"].get("deletionTimestamp"):
             for memory in (self._written, self._failures, self._foreign_since):
                 memory.pop(key, None)
+            _, asking = self._asking.pop(key, (None, None))
+            if asking:
+                asking.cancel()
             return None
         try:
             if not _is_ours(subscription):
@@ -189,7 +207,10 @@ class Scheduler:
         clusters = self._caches.clusters.items()
         try:
             plan = make_plan(subscription, clusters, feeds, fail_over=self._fail_over)
-            placement = plan.place(await self._rooms(plan))
+            rooms = self._rooms(key, plan)
+            if rooms is None:
+                return None
+            placement = plan.place(rooms)
         except Unschedulable as obstacle:
             if obstacle.reason == Reason.WAITING_FOR_INVENTORY:
                 reason = self._missing_inventory(subscription)
@@ -212,23 +233,42 @@ class Scheduler:
             return str(problem)
         return ""
 
-    async def _rooms(self, plan: Plan) -> Rooms:
-        """Ask the predictors of all chosen clusters.
+    def _rooms(self, key: str, plan: Plan) -> Rooms | None:
+        """Predictions for a plan; None until they have come, whereupon the key is looked at again.
+
+        No worker waits for them: predictors that don't answer would hold up Subscriptions that don't need any.
 
         Raises:
-            Unschedulable: more of them failed than may.
+            Unschedulable: more predictors failed than may.
         """
         if not plan.to_predict:
             return {}
+        question = _Question(list(plan.to_predict), [object_key(cluster) for cluster in plan.chosen])
+        asked, asking = self._asking.get(key, (None, None))
+        if asking and asked == question:
+            if not asking.done():
+                return None
+            del self._asking[key]
+            return self._usable(key, asking.result())
+        if asking:
+            asking.cancel()
+        asking = asyncio.create_task(self._ask(plan))
+        asking.add_done_callback(lambda _: self._controller.enqueue(key))
+        self._asking[key] = (question, asking)
+        return None
+
+    async def _ask(self, plan: Plan) -> _Answers:
         answers = await asyncio.gather(*(self._room(cluster, plan.to_predict) for cluster in plan.chosen))
-        rooms = {object_key(cluster): answer for cluster, answer in zip(plan.chosen, answers, strict=True)}
-        failed = [f"{split_key(cluster)[1]}: {why}" for cluster, why in rooms.items() if isinstance(why, str)]
+        return {object_key(cluster): answer for cluster, answer in zip(plan.chosen, answers, strict=True)}
+
+    def _usable(self, key: str, answers: _Answers) -> Rooms:
+        failed = [f"{split_key(cluster)[1]}: {why}" for cluster, why in answers.items() if isinstance(why, str)]
         if failed and not (self._tolerates_failures and within_tolerance(len(failed), len(answers))):
             message = f"{len(failed)}/{len(answers)} predictors failed: {listed(failed)}"
             raise Unschedulable(Reason.PREDICTION_FAILED, message)
         if failed:
-            log.warning("%s: going on without %s", object_key(plan.subscription), listed(failed))
-        return {cluster: answer for cluster, answer in rooms.items() if not isinstance(answer, str)}
+            log.warning("%s: going on without %s", key, listed(failed))
+        return {cluster: answer for cluster, answer in answers.items() if not isinstance(answer, str)}
 
     async def _room(self, cluster: Object, entries: Sequence[Object]) -> dict[str, int] | str:
         try:
