@@ -94,6 +94,13 @@ def make_parser(component: str, description: str) -> argparse.ArgumentParser:
     return parser
 
 
+def add_helm_flag(parser: argparse.ArgumentParser) -> None:
+    """Add the flag that names the program for charts; Clusternet's own programs have it built in."""
+    parser.add_argument(
+        "--helm-binary", default="helm", metavar="PROGRAM", help="name or path of Helm 3, which installs charts"
+    )
+
+
 def version() -> str:
     """Return the version of the engine."""
     return importlib.metadata.version("clusternet-engine")

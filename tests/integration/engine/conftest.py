@@ -9,7 +9,8 @@ import pytest
 from agent_site import AgentSite
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.config import ClusterConfig
-from clusternet_lab import Lab
+from clusternet_lab import Lab, programs
+from clusternet_lab.progress import Silent
 from hub_site import Applicant, HubProcess, Hubs, account_kubeconfig, install
 
 
@@ -26,6 +27,13 @@ def hub_kubeconfig(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path.touch(mode=0o600)
     path.write_text(asyncio.run(prepare()))
     return path
+
+
+@pytest.fixture(scope="session")
+def helm() -> Path:
+    """The program `helm`; built the first time, which takes minutes."""
+    programs.ensure(nodes=False, helm=True, progress=Silent())
+    return programs.HELM.path
 
 
 @pytest.fixture(scope="module")

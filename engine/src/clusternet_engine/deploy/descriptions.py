@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 
 from clusternet_engine.deploy.errors import DeployFailed
 from clusternet_engine.deploy.objects import Objects, Outcome
+from clusternet_engine.deploy.statuses import Statuses
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.errors import NotFound
 from clusternet_engine.kube.resources import DESCRIPTIONS, Object
@@ -46,11 +47,13 @@ class Descriptions:
     def __init__(self, parent: Client, report: Report) -> None:
         self._parent = parent
         self._report = report
+        self._statuses = Statuses()
         self._remembered: dict[str, list[Object]] = {}
 
     def forget(self, description: Object) -> None:
         """The Description is gone."""
         self._remembered.pop(description["metadata"]["uid"], None)
+        self._statuses.forget(description)
 
     async def deploy(self, description: Object, objects: Objects) -> None:
         """Apply everything, remove what isn't wanted any more, and write the status.
@@ -152,8 +155,7 @@ class Descriptions:
         """Write the status if it says something else; return whether it did."""
         metadata = description["metadata"]
         wanted = {"phase": phase, "reason": reason, "observedGeneration": metadata["generation"]}
-        status = description.get("status") or {}
-        if all(status.get(field, "") == value for field, value in wanted.items()):
+        if self._statuses.says(description, wanted):
             return False
         try:
             await self._parent.patch(
@@ -161,6 +163,7 @@ class Descriptions:
             )
         except NotFound:
             log.info("%s/%s has gone while being deployed", metadata["namespace"], metadata["name"])
+        self._statuses.wrote(description, wanted)
         return True
 
 

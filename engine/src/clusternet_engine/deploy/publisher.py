@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from clusternet_engine.deploy.errors import Unreachable
+from clusternet_engine.deploy.errors import DeployFailed, Unreachable
 from clusternet_engine.deploy.objects import Objects
 from clusternet_engine.kube.backoff import Backoff
 from clusternet_engine.kube.cache import Change
@@ -101,6 +101,7 @@ class Publisher:
         reach: gives access to a ManagedCluster's child; raises Unreachable.
         report: tells users what happened.
         workers: objects worked on at the same time.
+        timeout: seconds that one of them may take; None is the usual.
     """
 
     def __init__(
@@ -117,6 +118,7 @@ class Publisher:
         reach: Callable[[Object], Awaitable[Objects]],
         report: Reporter,
         workers: int,
+        timeout: float | None = None,
     ) -> None:
         self._side = side
         self._resource = resource
@@ -133,7 +135,11 @@ class Publisher:
         self._silent: dict[str, tuple[float, Backoff]] = {}
         self._told: set[tuple[str, str]] = set()
         self._controller = Controller(
-            name, self._reconcile, workers=workers, keys=lambda: map(object_key, filter(wanted, informer.items()))
+            name,
+            self._reconcile,
+            workers=workers,
+            keys=lambda: map(object_key, filter(wanted, informer.items())),
+            timeout=timeout,
         )
         informer.add_handler(self._on_object)
         sources.clusters.add_handler(self._on_cluster)
@@ -259,6 +265,11 @@ class Publisher:
             return backoff.next()
         try:
             await work(objects)
+        except DeployFailed as error:
+            if error.retry_after is None:
+                raise
+            log.warning("%s %s: %s", self._resource.kind, object_key(obj), error)
+            return error.retry_after
         except ConnectionFailed as error:
             if error.url.startswith(objects.client.config.server):
                 self._silent[namespace] = time.monotonic() + backoff.next(), backoff

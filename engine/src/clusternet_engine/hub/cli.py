@@ -8,7 +8,14 @@ import logging
 from collections.abc import Sequence
 
 from clusternet_engine import logs
-from clusternet_engine.flags import ClientFlags, LeaderElectionFlags, ServingFlags, make_parser, positive_int
+from clusternet_engine.flags import (
+    ClientFlags,
+    LeaderElectionFlags,
+    ServingFlags,
+    add_helm_flag,
+    make_parser,
+    positive_int,
+)
 from clusternet_engine.hub.api.server import ApiServer
 from clusternet_engine.hub.hub import CONTROLLERS, Hub
 from clusternet_engine.hub.settings import Settings
@@ -56,6 +63,7 @@ def make_hub_parser() -> argparse.ArgumentParser:
         metavar="NAMESPACE",
         help="namespace of Clusternet's own objects; no cluster may have it for itself",
     )
+    add_helm_flag(parser)
     return parser
 
 
@@ -89,6 +97,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         system_namespace=election.namespace,
         reserved_namespace=arguments.reserved_namespace,
         gates=arguments.feature_gates,
+        helm_binary=arguments.helm_binary,
     )
     logs.setup(arguments.verbosity)
     run_program(_serve(settings, access, serving, election))
@@ -100,9 +109,9 @@ async def _serve(settings: Settings, access: ClientFlags, serving: ServingFlags,
         hub = Hub(client, settings)
         tls = serving_tls(serving)
         api = None
-        if serving.secure_port and settings.enabled(features.SHADOW_API):
+        if serving.secure_port and any(map(settings.enabled, (features.SHADOW_API, features.SOCKET_CONNECTION))):
             own_certificate = serving.tls_cert_file is None
-            api = ApiServer(client, hub.caches, settings, tls, own_certificate=own_certificate)
+            api = ApiServer(client, hub.caches, settings, tls, hub.tunnels, own_certificate=own_certificate)
         checks = {"informers": hub.caches.check, **(api.checks if api else {})}
         async with (
             health_server(serving, checks, tls=tls, handler=api.handle if api else None),

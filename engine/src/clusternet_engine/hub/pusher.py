@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-
-from clusternet_engine.deploy.descriptions import Descriptions
-from clusternet_engine.deploy.publisher import Publisher, Reporter, Sources
+from clusternet_engine.deploy.assembly import Publishing
+from clusternet_engine.deploy.publisher import Sources
 from clusternet_engine.hub.caches import BY_NAMESPACE, Caches
 from clusternet_engine.hub.children import Children
 from clusternet_engine.hub.settings import Settings
 from clusternet_engine.kube.cache import Change
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.events import EventRecorder
-from clusternet_engine.kube.resources import DESCRIPTIONS
-from clusternet_engine.model import constants as names
 from clusternet_engine.model import features
 
 NAME = "description"
@@ -35,19 +31,13 @@ class Pusher:
     def __init__(self, client: Client, caches: Caches, recorder: EventRecorder, settings: Settings) -> None:
         self._enabled = settings.enabled(features.DEPLOYER)
         self._children = Children(caches)
-        report = Reporter(recorder)
-        sources = Sources(caches.clusters, caches.bases, caches.descriptions, caches.releases, BY_NAMESPACE)
-        self._descriptions = Publisher(
-            NAME,
-            side="hub",
-            resource=DESCRIPTIONS,
-            informer=caches.descriptions,
-            wanted=lambda description: description["spec"]["deployer"] == names.DEPLOYER_GENERIC,
-            deployment=Descriptions(client, report),
+        self._publishing = Publishing(
+            "hub",
             parent=client,
-            sources=sources,
+            sources=Sources(caches.clusters, caches.bases, caches.descriptions, caches.releases, BY_NAMESPACE),
             reach=self._children.objects,
-            report=report,
+            recorder=recorder,
+            helm_binary=settings.helm_binary,
             workers=_WORKERS,
         )
         caches.child_credentials.add_handler(self._on_credential)
@@ -57,10 +47,9 @@ class Pusher:
         if not self._enabled:
             return
         try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._descriptions.run(), name="descriptions")
+            await self._publishing.run()
         finally:
             await self._children.close()
 
     def _on_credential(self, change: Change) -> None:
-        self._descriptions.retry(change.object["metadata"]["namespace"])
+        self._publishing.retry(change.object["metadata"]["namespace"])

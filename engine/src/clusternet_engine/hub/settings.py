@@ -18,6 +18,7 @@ class Settings:
         system_namespace: where the hub keeps its Lease and its serving certificate.
         reserved_namespace: where Manifests are kept.
         gates: feature gates.
+        helm_binary: name or path of the program that installs charts.
     """
 
     controllers: frozenset[str]
@@ -25,6 +26,7 @@ class Settings:
     system_namespace: str
     reserved_namespace: str
     gates: Mapping[str, bool]
+    helm_binary: str = "helm"
 
     def enabled(self, gate: str) -> bool:
         """Return whether a feature gate is on."""

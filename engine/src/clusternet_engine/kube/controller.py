@@ -29,6 +29,8 @@ class Controller:
     :param reconcile: takes a key, ``namespace/name`` or ``name``; brings the world nearer; safe to run twice.
     :param workers: keys reconciled at the same time.
     :param keys: gives the keys that every :meth:`run` begins with.
+    :param timeout: seconds after which a reconcile is cancelled and counts as failed; ``None`` =
+        :data:`RECONCILE_TIMEOUT`.
     :param priority: of a key; those that wait for a worker come out by it, the highest first.
     """
 
@@ -40,12 +42,14 @@ class Controller:
         workers: int = 10,
         keys: Callable[[], Iterable[str]] = tuple,
         priority: Callable[[str], int] = lambda key: 0,
+        timeout: float | None = None,
     ) -> None:
         self.name = name
         self._reconcile = reconcile
         self._workers = workers
         self._keys = keys
         self._priority = priority
+        self._timeout = timeout
         self._queue: WorkQueue[str] = WorkQueue(priority)
         metrics.QUEUE_DEPTH.labels(name).set_function(lambda: len(self._queue))
 
@@ -85,7 +89,7 @@ class Controller:
         started = time.perf_counter()
         result = "success"
         try:
-            async with asyncio.timeout(RECONCILE_TIMEOUT):
+            async with asyncio.timeout(RECONCILE_TIMEOUT if self._timeout is None else self._timeout):
                 again = await self._reconcile(key)
         except Exception as error:
             result = "error"

@@ -1,0 +1,288 @@
+"""Brings HelmReleases to their cluster and takes them away again (spec/03 §8.3)."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import yaml
+
+from clusternet_engine.deploy.archives import BadArchive, read_archive
+from clusternet_engine.deploy.errors import DeployFailed
+from clusternet_engine.deploy.helm import HISTORY, Helm, HelmFailed
+from clusternet_engine.deploy.objects import Objects
+from clusternet_engine.deploy.pull_secrets import PullSecretMissing, PullSecrets
+from clusternet_engine.deploy.repositories import Repositories, RepositoryFailed
+from clusternet_engine.deploy.statuses import Statuses
+from clusternet_engine.kube.backoff import Backoff
+from clusternet_engine.kube.client import Client
+from clusternet_engine.kube.errors import ApiError, NotFound
+from clusternet_engine.kube.resources import HELM_RELEASES, SECRETS, Object, object_key
+from clusternet_engine.model import constants as names
+from clusternet_engine.model.applied import prepare
+from clusternet_engine.model.charts import ChartMissing
+from clusternet_engine.model.feeds import is_chart
+from clusternet_engine.model.helm_records import (
+    PENDING,
+    UNINSTALLING,
+    Record,
+    failed_status,
+    needs_upgrade,
+    newest_first,
+    selector,
+    status_of,
+)
+from clusternet_engine.model.releases import release_name
+
+_DEFAULT_TIMEOUT = 300
+_RETRY_FIRST, _RETRY_LIMIT = 5.0, 600.0
+"""Seconds between attempts for a release that fails."""
+_INSTALL_FLAGS = {
+    "createNamespace": "--create-namespace",
+    "wait": "--wait",
+    "waitForJob": "--wait-for-jobs",
+    "replace": "--replace",
+    "skipCRDs": "--skip-crds",
+    "disableHooks": "--no-hooks",
+    "atomic": "--atomic",
+}
+_UPGRADE_FLAGS = {
+    "wait": "--wait",
+    "waitForJob": "--wait-for-jobs",
+    "skipCRDs": "--skip-crds",
+    "disableHooks": "--no-hooks",
+    "force": "--force",
+    "upgradeAtomic": "--atomic",
+}
+_MAX_DESCRIPTION = 4096
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A release on its cluster."""
+
+    objects: Objects
+    namespace: str
+    name: str
+    timeout: int
+
+
+class Releases:
+    """Deploys HelmReleases; whoever calls decides whether, and to which cluster.
+
+    Args:
+        parent: client of the parent cluster.
+        helm: the program.
+        repositories: where charts come from.
+        secrets: the logins to them.
+        report: tells users what happened.
+    """
+
+    def __init__(
+        self,
+        parent: Client,
+        helm: Helm,
+        repositories: Repositories,
+        secrets: PullSecrets,
+        report: Callable[[Object, str, str, str], None],
+    ) -> None:
+        self._parent = parent
+        self._helm = helm
+        self._repositories = repositories
+        self._secrets = secrets
+        self._report = report
+        self._statuses = Statuses()
+        self._backoffs: dict[str, tuple[int, Backoff]] = {}
+
+    def forget(self, release: Object) -> None:
+        """The HelmRelease is gone."""
+        self._backoffs.pop(object_key(release), None)
+        self._statuses.forget(release)
+
+    async def deploy(self, release: Object, objects: Objects) -> None:
+        """Install or upgrade, unless the cluster has what is wanted, and write the status.
+
+        Raises:
+            DeployFailed: it didn't work; with the time of the next attempt.
+        """
+        spec, place = release["spec"], _place(release, objects)
+        try:
+            values = _values(spec.get("overrides"))
+            record = await self._record(place)
+            deployed = record is not None and record.status == names.RELEASE_DEPLOYED
+            if record is not None and deployed and not needs_upgrade(record, spec, values):
+                await self._write(release, status_of(record, release["metadata"]["generation"]))
+                self._backoffs.pop(object_key(release), None)
+                return
+            archive = await self._archive(release)
+            record = await self._bring(release, place, record, archive, values)
+        except (HelmFailed, BadArchive, ChartMissing, RepositoryFailed, PullSecretMissing, _BadValues) as error:
+            await self._failed(release, place, str(error), located=isinstance(error, (HelmFailed, _BadValues)))
+        except ApiError as error:
+            await self._failed(release, place, error.message or str(error), located=True)
+        else:
+            self._backoffs.pop(object_key(release), None)
+            await self._write(release, status_of(record, release["metadata"]["generation"]))
+            text = f"{place.name} is deployed as revision {record.revision} of {record.chart} {record.chart_version}"
+            self._report(release, "Normal", "HelmReleaseUpdated", text)
+
+    def pending(self, release: Object, base: Object | None) -> bool:
+        """Return whether a HelmRelease that goes has to be uninstalled: not when a new Base has its chart, too."""
+        return base is None or not _is_kept(release, base)
+
+    async def withdraw(self, release: Object, objects: Objects, base: Object | None) -> None:
+        """Uninstall a release.
+
+        Raises:
+            DeployFailed: it didn't work; with the time of the next attempt.
+        """
+        place = _place(release, objects)
+        try:
+            if await self._records(place):
+                await self._uninstall(place, release["spec"])
+        except (HelmFailed, ApiError) as error:
+            reason = f"{place.name} can't be uninstalled: {error}"
+            self._report(release, "Warning", "HelmReleaseFailure", reason)
+            raise DeployFailed(reason, self._next_attempt(release)) from None
+
+    async def unreachable(self, release: Object, reason: str) -> None:
+        """Write into the status that the cluster couldn't be reached."""
+        await self._write(release, failed_status(reason, None, release["metadata"]["generation"]))
+
+    async def _bring(
+        self, release: Object, place: _Place, record: Record | None, archive: bytes, values: Object
+    ) -> Record:
+        spec = release["spec"]
+        contents = await asyncio.to_thread(read_archive, archive)
+        if record is not None and (
+            record.status == UNINSTALLING or (spec.get("atomic") and record.status != names.RELEASE_DEPLOYED)
+        ):
+            await self._uninstall(place, spec)
+            record = None
+        if spec.get("replaceCRDs"):
+            await self._replace_crds(place.objects, contents.crds)
+        verb, flags = ("upgrade", _UPGRADE_FLAGS) if record else ("install", _INSTALL_FLAGS)
+        arguments = [verb, place.name, "{chart}", "--namespace", place.namespace, "--timeout", f"{place.timeout}s"]
+        arguments += [flag for field, flag in flags.items() if spec.get(field)]
+        if record:
+            arguments += ["--reset-values", "--history-max", str(HISTORY)]
+        # Atomic runs may need their time twice: to fail, and to undo.
+        await self._write(release, {"phase": f"pending-{verb}", "description": ""})
+        await self._helm.run(
+            place.objects.client.config, arguments, timeout=2 * place.timeout, archive=archive, values=values
+        )
+        done = await self._record(place)
+        if done is None:
+            raise HelmFailed(f"helm {verb} has ended well, but {place.namespace} has no record of {place.name}")
+        return done
+
+    async def _replace_crds(self, objects: Objects, crds: list[Object]) -> None:
+        outcomes = await objects.apply([_plain(crd) for crd in crds])
+        if problems := [outcome for outcome in outcomes if outcome.error]:
+            raise HelmFailed("; ".join(f"{outcome.text}: {outcome.error}" for outcome in problems))
+
+    async def _archive(self, release: Object) -> bytes:
+        spec = release["spec"]
+        credential = await self._secrets.credential(spec, release["metadata"]["namespace"])
+        return await self._repositories.fetch(spec, credential)
+
+    async def _records(self, place: _Place) -> list[Record]:
+        secrets = await place.objects.client.list(SECRETS, place.namespace, label_selector=selector(place.name))
+        return newest_first(secrets.items)
+
+    async def _record(self, place: _Place) -> Record | None:
+        """Return the newest record of a release, after removing what runs that were killed have left.
+
+        Nobody else works on the release: one run at a time is started, and a run dies with its hub or agent.
+        """
+        records = await self._records(place)
+        while records and records[0].status in PENDING:
+            stale = records.pop(0)
+            log.warning("%s/%s: revision %d was left %s", place.namespace, place.name, stale.revision, stale.status)
+            try:
+                await place.objects.client.delete(SECRETS, stale.secret, place.namespace)
+            except NotFound:
+                continue
+        return records[0] if records else None
+
+    async def _uninstall(self, place: _Place, spec: Object) -> None:
+        arguments = ["uninstall", place.name, "--namespace", place.namespace, "--timeout", f"{place.timeout}s"]
+        arguments += ["--ignore-not-found", *(["--no-hooks"] if spec.get("disableHooks") else [])]
+        await self._helm.run(place.objects.client.config, arguments, timeout=place.timeout)
+
+    async def _failed(self, release: Object, place: _Place, reason: str, *, located: bool) -> None:
+        try:
+            record = await self._record(place)
+        except ApiError as error:
+            log.info("%s: its record can't be read: %s", place.name, error)
+            record = None
+        reason = reason[:_MAX_DESCRIPTION]
+        if await self._write(release, failed_status(reason, record, release["metadata"]["generation"])):
+            self._report(release, "Warning", "HelmReleaseFailure" if located else "ChartLocateFailure", reason)
+        raise DeployFailed(reason, self._next_attempt(release))
+
+    def _next_attempt(self, release: Object) -> float:
+        key, generation = object_key(release), release["metadata"]["generation"]
+        known = self._backoffs.get(key)
+        if known is None or known[0] != generation:
+            known = self._backoffs[key] = generation, Backoff(_RETRY_FIRST, _RETRY_LIMIT)
+        return known[1].next()
+
+    async def _write(self, release: Object, wanted: Object) -> bool:
+        metadata = release["metadata"]
+        if self._statuses.says(release, wanted):
+            return False
+        try:
+            await self._parent.patch(
+                HELM_RELEASES, metadata["name"], {"status": wanted}, metadata["namespace"], subresource="status"
+            )
+        except NotFound:
+            log.info("HelmRelease %s has gone while being deployed", object_key(release))
+        self._statuses.wrote(release, wanted)
+        return True
+
+
+class _BadValues(Exception):
+    """The values of a HelmRelease can't be read."""
+
+
+def _values(overrides: str | None) -> Object:
+    try:
+        text = base64.b64decode(overrides or "", validate=True)
+        values: Any = orjson.loads(text) if text.strip().startswith(b"{") else yaml.safe_load(text)
+    except (binascii.Error, orjson.JSONDecodeError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise _BadValues(f"spec.overrides can't be read: {error}") from None
+    if values is not None and not isinstance(values, dict):
+        raise _BadValues("spec.overrides is not a mapping")
+    return values or {}
+
+
+def _place(release: Object, objects: Objects) -> _Place:
+    spec = release["spec"]
+    name = spec.get("releaseName") or release["metadata"]["name"]
+    return _Place(objects, spec["targetNamespace"], name, spec.get("timeoutSeconds") or _DEFAULT_TIMEOUT)
+
+
+def _is_kept(release: Object, base: Object) -> bool:
+    description = {"metadata": {"name": (release["metadata"].get("labels") or {}).get(names.CONFIG_NAME_LABEL)}}
+    charts = [feed for feed in base["spec"]["feeds"] if is_chart(feed)]
+    return any(release_name(description, feed) == release["metadata"]["name"] for feed in charts)
+
+
+def _plain(crd: Object) -> Object:
+    """Return a CustomResourceDefinition of a chart as it is applied: it belongs to no Description."""
+    prepared = prepare(crd, "")
+    annotations = {
+        key: value
+        for key, value in prepared["metadata"]["annotations"].items()
+        if key not in (names.OWNED_BY_DESCRIPTION_ANNOTATION, names.LAST_APPLIED_ANNOTATION)
+    }
+    return {**prepared, "metadata": {**prepared["metadata"], "annotations": annotations}}

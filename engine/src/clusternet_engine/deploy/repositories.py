@@ -1,0 +1,292 @@
+"""Chart repositories, over HTTP and in OCI registries: what they have, and the archives of charts (spec/03 §1.2).
+
+Servers are always verified; every request has a limit in time and size.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+import ssl
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+from urllib.parse import urljoin
+
+import aiohttp
+import orjson
+import yaml
+
+from clusternet_engine.kube.resources import Object
+from clusternet_engine.model.charts import (
+    ChartMissing,
+    OciChart,
+    find_in_index,
+    find_tag,
+    index_url,
+    is_oci,
+    oci_chart,
+    same_origin,
+)
+
+LOOK_TIMEOUT = 15.0
+"""Seconds to learn whether a repository has a chart."""
+_FETCH_TIMEOUT = 60.0
+"""Seconds to get the archive of a chart."""
+_CONNECT_TIMEOUT = 5.0
+_INDEX_LIMIT = 64 * 2**20
+_ARCHIVE_LIMIT = 20 * 2**20
+_ANSWER_LIMIT = 4 * 2**20
+"""Bytes of an index, of an archive, of any other answer."""
+_KEPT_FOR = 30.0
+"""Seconds in which the same chart isn't fetched again: one Subscription brings it to many clusters."""
+_KEPT = 16
+_MANIFEST_TYPES = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"
+_CHART_TYPE = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
+_CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
+
+T = TypeVar("T")
+
+
+class RepositoryFailed(Exception):
+    """A repository gives no usable answer; the text says which and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """How to log in to a repository; `ca_certificate` (PEM) signs its server, None means the system's trust store."""
+
+    username: str = ""
+    password: str = field(default="", repr=False)
+    ca_certificate: bytes | None = None
+
+    @property
+    def basic(self) -> aiohttp.BasicAuth | None:
+        """The credential as HTTP knows it."""
+        return aiohttp.BasicAuth(self.username, self.password) if self.username or self.password else None
+
+
+class Repositories:
+    """Finds and fetches charts.
+
+    Archives are kept for a moment and asked for once, however many releases need them at the same time.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[Any, ...], tuple[float, asyncio.Task[bytes]]] = {}
+
+    async def look(self, spec: Object, credential: Credential) -> None:
+        """See that a repository has the chart a HelmChart means.
+
+        Raises:
+            ChartMissing: it doesn't have it.
+            RepositoryFailed: it gives no answer.
+        """
+
+        async def locate(access: _Access) -> None:
+            if is_oci(spec):
+                await access.tag(oci_chart(spec), _version(spec))
+            else:
+                await access.entry(spec)
+
+        await _within(LOOK_TIMEOUT, spec, credential, locate)
+
+    async def fetch(self, spec: Object, credential: Credential) -> bytes:
+        """Return the archive of a chart.
+
+        Raises:
+            ChartMissing: the repository doesn't have it.
+            RepositoryFailed: it gives no answer, or a wrong one.
+        """
+        key = (spec["repo"], spec["chart"], _version(spec), bool(spec.get("plainHTTP")), credential)
+        now = time.monotonic()
+        self._kept = {one: kept for one, kept in self._kept.items() if kept[0] > now}
+        if key not in self._kept:
+            while len(self._kept) >= _KEPT:
+                self._kept.pop(next(iter(self._kept)))
+            work = _within(_FETCH_TIMEOUT, spec, credential, lambda access: access.archive(spec))
+            self._kept[key] = now + _KEPT_FOR, asyncio.create_task(work)
+        task = self._kept[key][1]
+        try:
+            return await asyncio.shield(task)
+        except (ChartMissing, RepositoryFailed):
+            if self._kept.get(key, (0.0, None))[1] is task:
+                del self._kept[key]
+            raise
+
+
+def _version(spec: Object) -> str:
+    return str(spec.get("version") or "").strip()
+
+
+async def _within(seconds: float, spec: Object, credential: Credential, work: Callable[[_Access], Awaitable[T]]) -> T:
+    """Do something with a repository in limited time, with its errors in words."""
+    repo = spec["repo"]
+    try:
+        context = ssl.create_default_context(
+            cadata=credential.ca_certificate.decode("ascii", "replace") if credential.ca_certificate else None
+        )
+    except ssl.SSLError:
+        raise RepositoryFailed(f"the CA certificate for {repo} is not PEM") from None
+    connector = aiohttp.TCPConnector(ssl=context)
+    timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=_CONNECT_TIMEOUT)
+    try:
+        async with aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=True) as session:
+            return await work(_Access(session, credential))
+    except aiohttp.ClientConnectorCertificateError as error:
+        raise RepositoryFailed(f"{repo}: its certificate can't be verified: {error.certificate_error}") from None
+    except TimeoutError:
+        raise RepositoryFailed(f"{repo} did not answer within {seconds:.0f} s") from None
+    except aiohttp.InvalidURL:
+        raise RepositoryFailed(f"{repo} is not a URL") from None
+    except (aiohttp.ClientError, OSError) as error:
+        raise RepositoryFailed(f"{repo} can't be reached: {error or type(error).__name__}") from None
+
+
+class _Access:
+    """Requests to one repository."""
+
+    def __init__(self, session: aiohttp.ClientSession, credential: Credential) -> None:
+        self._session = session
+        self._credential = credential
+        self._token = ""
+
+    async def entry(self, spec: Object) -> tuple[str, str]:
+        """Return URL and digest of a chart's archive in an HTTP repository."""
+        repo = str(spec["repo"])
+        text = await self._get(index_url(repo), repo, _INDEX_LIMIT)
+        index = await asyncio.to_thread(_parse_index, text)
+        found = find_in_index(index, repo, str(spec["chart"]), _version(spec))
+        return found.url, found.digest
+
+    async def archive(self, spec: Object) -> bytes:
+        if is_oci(spec):
+            return await self._oci_archive(oci_chart(spec), _version(spec))
+        url, digest = await self.entry(spec)
+        if url.startswith("oci://"):
+            raise RepositoryFailed(f"{spec['repo']} refers to {url}; name that registry as the repo itself")
+        return _verified(await self._get(url, str(spec["repo"]), _ARCHIVE_LIMIT), digest, url)
+
+    async def tag(self, chart: OciChart, version: str) -> str:
+        """Return the tag of a version in an OCI registry."""
+        if not version:
+            return find_tag((), chart, version)
+        tags: list[str] = []
+        url: str | None = f"{chart.url}/tags/list?n=1000"
+        while url:
+            async with self._oci(url, chart) as answer:
+                if answer.status == 404:
+                    raise ChartMissing(f"{chart.host} has no chart {chart.name}")
+                body = _json(await _body(answer, _ANSWER_LIMIT), url)
+                tags += [tag for tag in body.get("tags") or () if isinstance(tag, str)]
+                url = _next_page(answer)
+        return find_tag(tags, chart, version)
+
+    async def _oci_archive(self, chart: OciChart, version: str) -> bytes:
+        tag = await self.tag(chart, version)
+        url = f"{chart.url}/manifests/{tag}"
+        async with self._oci(url, chart, {"Accept": _MANIFEST_TYPES}) as answer:
+            manifest = _json(await _body(answer, _ANSWER_LIMIT), url)
+        layers = manifest.get("layers") or []
+        digest = next((layer.get("digest") for layer in layers if layer.get("mediaType") == _CHART_TYPE), None)
+        if not isinstance(digest, str):
+            raise RepositoryFailed(f"{chart.host}/{chart.name}:{tag} is no chart")
+        url = f"{chart.url}/blobs/{digest}"
+        async with self._oci(url, chart) as answer:
+            return _verified(await _body(answer, _ARCHIVE_LIMIT), digest.removeprefix("sha256:"), url)
+
+    async def _get(self, url: str, repo: str, limit: int) -> bytes:
+        auth = self._credential.basic if same_origin(url, repo) else None
+        async with self._session.get(url, auth=auth) as answer:
+            _check(answer, url)
+            return await _body(answer, limit)
+
+    @asynccontextmanager
+    async def _oci(
+        self, url: str, chart: OciChart, headers: dict[str, str] | None = None
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Send a request to a registry; logs in when it asks for that."""
+        for attempt in (1, 2):
+            authorization = {"Authorization": self._token} if self._token else {}
+            async with self._session.get(url, headers={**(headers or {}), **authorization}) as answer:
+                if answer.status == 401 and attempt == 1:
+                    await self._log_in(answer, chart)
+                    continue
+                if answer.status != 404:
+                    _check(answer, url)
+                yield answer
+                return
+
+    async def _log_in(self, refusal: aiohttp.ClientResponse, chart: OciChart) -> None:
+        challenge = refusal.headers.get("WWW-Authenticate", "")
+        scheme = challenge.partition(" ")[0].lower()
+        basic = self._credential.basic
+        if scheme == "basic":
+            if basic is None:
+                raise RepositoryFailed(f"{chart.host} asks for a login; name one in chartPullSecret")
+            self._token = basic.encode()
+            return
+        fields = dict(_CHALLENGE.findall(challenge))
+        realm = fields.get("realm", "")
+        if scheme != "bearer" or not realm.startswith(("https://", f"{chart.scheme}://")):
+            raise RepositoryFailed(f"{chart.host} asks for a login that is not understood")
+        query = {"service": fields.get("service", ""), "scope": f"repository:{chart.name}:pull"}
+        async with self._session.get(realm, params=query, auth=basic) as answer:
+            _check(answer, realm)
+            body = _json(await _body(answer, _ANSWER_LIMIT), realm)
+        token = body.get("token") or body.get("access_token")
+        if not isinstance(token, str):
+            raise RepositoryFailed(f"{realm} gives no token")
+        self._token = f"Bearer {token}"
+
+
+def _parse_index(text: bytes) -> Any:
+    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        return yaml.load(text, loader)  # noqa: S506 - both loaders are safe
+    except (yaml.YAMLError, UnicodeDecodeError):
+        return None
+
+
+def _check(answer: aiohttp.ClientResponse, url: str) -> None:
+    match answer.status:
+        case 401 | 403:
+            raise RepositoryFailed(f"{url}: {answer.status}: the login of chartPullSecret is missing or refused")
+        case 404:
+            raise RepositoryFailed(f"{url}: 404: there is no chart repository, or no such file")
+        case status if status != 200:
+            raise RepositoryFailed(f"{url}: the server answers {status} {answer.reason}")
+
+
+async def _body(answer: aiohttp.ClientResponse, limit: int) -> bytes:
+    parts, size = [], 0
+    async for chunk in answer.content.iter_any():
+        size += len(chunk)
+        if size > limit:
+            raise RepositoryFailed(f"{answer.url.with_query(None)}: more than {limit // 2**20} MiB")
+        parts.append(chunk)
+    return b"".join(parts)
+
+
+def _json(text: bytes, url: str) -> Object:
+    try:
+        body = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        body = None
+    if not isinstance(body, dict):
+        raise RepositoryFailed(f"{url}: the answer is not a JSON object")
+    return body
+
+
+def _verified(archive: bytes, digest: str, url: str) -> bytes:
+    if digest and hashlib.sha256(archive).hexdigest() != digest:
+        raise RepositoryFailed(f"{url}: its content doesn't have the digest that the repository tells")
+    return archive
+
+
+def _next_page(answer: aiohttp.ClientResponse) -> str | None:
+    link = answer.links.get("next")
+    return urljoin(str(answer.url), str(link["url"])) if link else None
