@@ -27,6 +27,8 @@ STOP_TIMEOUT = 1.0
 """Seconds open requests get when the server stops."""
 MAX_BODY = 16 * 2**20
 """Bytes of the largest request accepted; API servers take 3 MiB."""
+MAX_LINE = 2**16
+"""Bytes of the longest request line or header accepted: certificates travel in headers."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Check = Callable[[], Awaitable[None] | None]
@@ -144,7 +146,15 @@ class HealthServer:
         )
         if self._handler is not None:
             app.router.add_route("*", "/{path:.*}", self._handler)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_TIMEOUT)
+        # Whoever has left needs no answer any more, least of all from a watch that would go on for ever.
+        self._runner = web.AppRunner(
+            app,
+            access_log=None,
+            shutdown_timeout=STOP_TIMEOUT,
+            handler_cancellation=True,
+            max_line_size=MAX_LINE,
+            max_field_size=MAX_LINE,
+        )
         await self._runner.setup()
         context = (self._tls or ServingTLS()).context
         try:

@@ -31,6 +31,7 @@ from clusternet_engine.hub.releases import Releases
 from clusternet_engine.hub.scheduler import Scheduler
 from clusternet_engine.hub.settings import Settings
 from clusternet_engine.hub.subscriptions import Subscriptions
+from clusternet_engine.hub.tunnels import Tunnels
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.events import EventRecorder
 from clusternet_engine.kube.resources import Object
@@ -71,6 +72,7 @@ class Hub:
 
     def __init__(self, client: Client, settings: Settings) -> None:
         self.caches = Caches(client, reserved_namespace=settings.reserved_namespace)
+        self.tunnels = Tunnels()
         controllers = _controllers(client, self.caches, settings)
         self._controllers = {name: controllers[name] for name in settings.controllers}
         metrics.CLUSTERS_REGISTERED.set_function(lambda: len(self.caches.clusters.items()))

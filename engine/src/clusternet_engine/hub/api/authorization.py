@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import OrderedDict
 
@@ -10,6 +11,7 @@ from clusternet_engine.hub.api.authentication import User
 from clusternet_engine.hub.api.requests import RequestInfo
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.resources import SUBJECT_ACCESS_REVIEWS, Object
+from clusternet_engine.model.proxying import without_credentials
 
 ALLOWED_SECONDS = 10.0
 """How long a yes is remembered; as long as Kubernetes' own aggregated API servers do."""
@@ -18,6 +20,8 @@ DENIED_SECONDS = 2.0
 REMEMBERED = 4096
 MASTERS = "system:masters"
 """May do everything, without a question, as on every API server."""
+
+log = logging.getLogger(__name__)
 
 _Key = tuple[object, ...]
 
@@ -54,6 +58,7 @@ class Authorizer:
                 self._remembered.popitem(last=False)
         _, allowed, reason = remembered
         if not allowed:
+            log.warning("denied: %s", forbidden_message(user, info, ""))
             details = {"name": info.name, "group": info.group, "kind": info.resource}
             raise refuse(403, forbidden_message(user, info, reason), details={k: v for k, v in details.items() if v})
 
@@ -68,8 +73,8 @@ def access_review(user: User, info: RequestInfo) -> Object:
     spec: Object = {"user": user.name, "groups": list(user.groups)}
     if user.uid:
         spec["uid"] = user.uid
-    if user.extra:
-        spec["extra"] = {key: list(values) for key, values in user.extra.items()}
+    if extra := without_credentials(user.extra):
+        spec["extra"] = {key: list(values) for key, values in extra.items()}
     if info.resource:
         attributes = {
             "verb": info.verb,
@@ -107,7 +112,7 @@ def forbidden_message(user: User, info: RequestInfo, reason: str) -> str:
 
 
 def _key(user: User, info: RequestInfo) -> _Key:
-    extra = tuple(sorted(user.extra.items()))
+    extra = tuple(sorted(without_credentials(user.extra).items()))
     path = "" if info.resource else info.path
     attributes = (info.verb, info.group, info.version, info.namespace, info.resource, info.name, info.subresource, path)
     return user.name, user.uid, user.groups, extra, *attributes

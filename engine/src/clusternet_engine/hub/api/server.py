@@ -23,15 +23,20 @@ from clusternet_engine.hub.api.groups import (
     resource_list,
 )
 from clusternet_engine.hub.api.openapi import OpenApi
+from clusternet_engine.hub.api.proxy import Proxy
 from clusternet_engine.hub.api.requests import RequestInfo, parse_request
 from clusternet_engine.hub.api.schemas import Schemas
 from clusternet_engine.hub.api.shadow import Shadow
+from clusternet_engine.hub.api.sockets import Sockets
 from clusternet_engine.hub.api.store import Store
 from clusternet_engine.hub.api.trust import Trust
 from clusternet_engine.hub.caches import Caches
 from clusternet_engine.hub.settings import Settings
+from clusternet_engine.hub.tunnels import Tunnels
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.errors import ApiError, ConnectionFailed
+from clusternet_engine.model import constants as names
+from clusternet_engine.model import features
 from clusternet_engine.serving import Check, ServingTLS
 
 log = logging.getLogger(__name__)
@@ -45,11 +50,19 @@ class ApiServer:
         caches: of the parent cluster.
         settings: the hub's flags.
         tls: what is served with.
+        tunnels: of the agents.
         own_certificate: whether the hub makes its certificate itself.
     """
 
     def __init__(
-        self, client: Client, caches: Caches, settings: Settings, tls: ServingTLS, *, own_certificate: bool
+        self,
+        client: Client,
+        caches: Caches,
+        settings: Settings,
+        tls: ServingTLS,
+        tunnels: Tunnels,
+        *,
+        own_certificate: bool,
     ) -> None:
         self._tls = tls
         self._caches = caches
@@ -58,7 +71,12 @@ class ApiServer:
         self._catalog = Catalog(client)
         schemas = Schemas(client)
         store = Store(client, caches.manifests, settings.reserved_namespace)
-        self._groups: Sequence[ApiGroup] = (Shadow(client, store, self._catalog, schemas, caches.manifests),)
+        self._proxy = Proxy(caches, tunnels)
+        groups: dict[str, ApiGroup] = {
+            features.SHADOW_API: Shadow(client, store, self._catalog, schemas, caches.manifests),
+            features.SOCKET_CONNECTION: Sockets(tunnels, self._proxy),
+        }
+        self._groups: Sequence[ApiGroup] = [group for gate, group in groups.items() if settings.enabled(gate)]
         self._openapi = OpenApi(schemas, self._catalog)
         group_versions = [f"{group.version}.{group.group}" for group in self._groups]
         self._trust = Trust(
@@ -81,11 +99,14 @@ class ApiServer:
 
     async def run(self) -> None:
         """Keep what it needs to know up to date until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._authenticator.run(), name="authentication")
-            tasks.create_task(self._follow_authority(), name="client authority")
-            tasks.create_task(self._catalog.run(), name="catalog")
-            tasks.create_task(self._trust.run(), name="trust")
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._authenticator.run(), name="authentication")
+                tasks.create_task(self._follow_authority(), name="client authority")
+                tasks.create_task(self._catalog.run(), name="catalog")
+                tasks.create_task(self._trust.run(), name="trust")
+        finally:
+            await self._proxy.close()
 
     async def _follow_authority(self) -> None:
         """Accept the certificates of the authority that the parent's API server is identified by."""
@@ -126,7 +147,8 @@ class ApiServer:
         group = self._group(info)
         if path == f"/apis/{group.group}":
             return json_answer(group_document(group))
-        self._check_listed()
+        if group.group == names.SHADOW_GROUP:
+            self._check_listed()
         if not info.resource:
             return json_answer(resource_list(group))
         return await group.answer(call)
