@@ -8,8 +8,10 @@ from typing import Protocol
 
 from clusternet_engine import metrics
 from clusternet_engine.hub import (
+    aggregator,
     approver,
     bases,
+    charts,
     feeds,
     inventory,
     lifecycle,
@@ -19,9 +21,11 @@ from clusternet_engine.hub import (
     scheduler,
     subscriptions,
 )
+from clusternet_engine.hub.aggregator import Aggregator
 from clusternet_engine.hub.approver import Approver
 from clusternet_engine.hub.bases import Bases
 from clusternet_engine.hub.caches import Caches
+from clusternet_engine.hub.charts import Charts
 from clusternet_engine.hub.feeds import Feeds
 from clusternet_engine.hub.inventory import Inventory
 from clusternet_engine.hub.lifecycle import Lifecycle
@@ -49,7 +53,9 @@ CONTROLLERS = (
     releases.NAME,
     feeds.NAME,
     overrides.NAME,
+    aggregator.NAME,
     pusher.NAME,
+    charts.NAME,
 )
 
 log = logging.getLogger(__name__)
@@ -107,7 +113,9 @@ def _controllers(client: Client, caches: Caches, settings: Settings) -> dict[str
         releases.NAME: Releases(client, caches, recorder, settings),
         feeds.NAME: Feeds(client, caches, settings),
         overrides.NAME: Overrides(client, caches, settings),
+        aggregator.NAME: Aggregator(client, caches, recorder, settings),
         pusher.NAME: Pusher(client, caches, recorder, settings),
+        charts.NAME: Charts(client, caches, recorder, settings),
     }
 
 

@@ -158,5 +158,7 @@ def _phase(release: Object | None) -> tuple[str, str]:
     word = status.get("phase")
     if not word:
         return names.DESCRIPTION_PENDING, ""
+    if status.get("observedGeneration") not in (None, (release or {})["metadata"]["generation"]):
+        return names.DESCRIPTION_UPGRADING, ""
     phase = _PHASES.get(word, names.DESCRIPTION_UNKNOWN)
     return phase, "" if phase == names.DESCRIPTION_SUCCESS else status.get("description") or word
