@@ -24,6 +24,7 @@ from clusternet_engine.kube.resources import (
     Resource,
 )
 from clusternet_engine.model import constants as names
+from clusternet_engine.model.conditions import find_condition
 from hub_site import eventually
 from publishing import FakeCluster, fake_cluster, manifest_of, remove_cluster
 
@@ -31,7 +32,6 @@ _KINDS = {
     resource.kind: resource
     for resource in (SUBSCRIPTIONS, HELM_CHARTS, MANIFESTS, LOCALIZATIONS, GLOBALIZATIONS, BASES, DESCRIPTIONS)
 }
-_REMOVED_FIRST = (names.SUBSCRIPTION_KIND,)
 
 
 class PublishingSite:
@@ -134,10 +134,47 @@ class PublishingSite:
         )
         return {event["reason"]: event["message"] for event in found.items}
 
+    async def events_when(self, obj: Object, reason: str) -> dict[str, str]:
+        """Return the messages of the events on an object as soon as there is one with this reason."""
+
+        async def told() -> dict[str, str] | None:
+            events = await self.events(obj)
+            return events if reason in events else None
+
+        events = await eventually(told, 15, f"an event {reason} of {obj['kind']} {obj['metadata']['name']}")
+        assert events is not None
+        return events
+
+    async def condition(self, subscription: Object, kind: str, reason: str) -> Object:
+        """Return a condition of a Subscription as soon as it has this reason for the present generation."""
+        last: Object | None = None
+
+        async def told() -> Object | None:
+            nonlocal last
+            now = await self.look(subscription)
+            last = find_condition((now.get("status") or {}).get("conditions"), kind)
+            fits = last and last["reason"] == reason and last["observedGeneration"] == now["metadata"]["generation"]
+            return last if fits else None
+
+        condition = await eventually(told, 15, f"{kind} for the reason {reason}")
+        assert condition is not None
+        return condition
+
+    async def found(self, chart: Object, phase: str = names.CHART_FOUND) -> Object:
+        """Create a HelmChart whose repository knows it, or doesn't; the hub must not look itself."""
+        made = await self.make(chart)
+        await self.set_phase(made, phase)
+        return made
+
+    async def set_phase(self, chart: Object, phase: str, reason: str = "as the test says") -> None:
+        """Say whether a chart was found."""
+        metadata = chart["metadata"]
+        status = {"status": {"phase": phase, "reason": reason}}
+        await self.parent.patch(HELM_CHARTS, metadata["name"], status, metadata["namespace"], subresource="status")
+
     async def clean_up(self) -> None:
         """Take everything away."""
-        order = sorted(reversed(self._made), key=lambda obj: obj["kind"] not in _REMOVED_FIRST)
-        await asyncio.gather(*map(self._remove_made, order))
+        await asyncio.gather(*map(self._remove_made, self._made))
         await asyncio.gather(*(self._let_go(cluster) for cluster in self.clusters))
 
     async def _remove_made(self, obj: Object) -> None:

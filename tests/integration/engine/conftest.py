@@ -12,6 +12,7 @@ from clusternet_engine.kube.config import ClusterConfig
 from clusternet_lab import Lab, programs
 from clusternet_lab.progress import Silent
 from hub_site import Applicant, HubProcess, Hubs, account_kubeconfig, install
+from publishing_site import PublishingSite
 
 
 @pytest.fixture(scope="session")
@@ -42,6 +43,24 @@ def hub(hub_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     process = HubProcess(hub_kubeconfig, tmp_path_factory.mktemp("hub") / "hub.log")
     yield process
     process.end()
+
+
+@pytest.fixture(scope="module")
+def publishing_hub(hub_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
+    """A hub that publishes, for all tests of a module. It takes the tests' word for which charts there are."""
+    gates = "--feature-gates=Deployer=true,FeedInventory=true,FeedInUseProtection=true"
+    log = tmp_path_factory.mktemp("hub") / "hub.log"
+    process = HubProcess(hub_kubeconfig, log, gates, "--controllers=*,-helmchart")
+    yield process
+    process.end()
+
+
+@pytest.fixture
+async def publishing(publishing_hub: HubProcess, parent: Client) -> AsyncIterator[PublishingSite]:
+    """What one test publishes; gone at its end."""
+    site = PublishingSite(parent)
+    yield site
+    await site.clean_up()
 
 
 @pytest.fixture

@@ -36,6 +36,7 @@ from clusternet_engine.model.bases import (
 )
 from clusternet_engine.model.descriptions import (
     HELM_SUFFIX,
+    Built,
     build_generic,
     build_helm,
     difference,
@@ -251,9 +252,11 @@ class Bases:
         namespace = base["metadata"]["namespace"]
         waits: list[float] = []
 
-        async def write(name: str, build: Callable[[Object, Rendering, Object | None], Object]) -> None:
+        async def write(name: str, build: Callable[[Object, Rendering, Object | None], Built]) -> None:
             before = self._caches.descriptions.get(name, namespace)
-            if again := await self._write_one(base, build(base, rendering, before), before):
+            built = build(base, rendering, before)
+            rendering.problems += built.problems
+            if again := await self._write_one(base, built.description, before):
                 waits.append(again)
 
         works = (partial(write, generic_name(base), build_generic), partial(write, helm_name(base), build_helm))

@@ -93,7 +93,7 @@ class _Judgement:
     deployed: bool = False
     lost: bool = False
     failures: list[str] = field(default_factory=list)
-    overrides: list[str] = field(default_factory=list)
+    problems: list[tuple[str, str]] = field(default_factory=list)
 
 
 def parts_of(description: Object) -> list[Part]:
@@ -144,7 +144,7 @@ def _judge(state: ClusterState, feeds: Sequence[Object], faulty: set[str]) -> _J
     judgement = _Judgement(lost=not _is_ready(state.cluster))
     if state.base is None:
         return judgement
-    judgement.overrides = noted_problems(state.base)
+    judgement.problems = noted_problems(state.base)
     wanted = set(map(feed_reference, feeds))
     there: set[str] = set()
     judgement.deployed = True
@@ -157,7 +157,7 @@ def _judge(state: ClusterState, feeds: Sequence[Object], faulty: set[str]) -> _J
         if current and status.get("phase") == names.DESCRIPTION_FAILURE:
             judgement.failures.append(status.get("reason") or "no reason was given")
     judgement.rendered = (
-        state.base["spec"]["feeds"] == feeds and not judgement.overrides and wanted - faulty <= there <= wanted
+        state.base["spec"]["feeds"] == feeds and not judgement.problems and wanted - faulty <= there <= wanted
     )
     return judgement
 
@@ -169,9 +169,9 @@ def _rendered(
         return False, problems[0].reason, " ".join(problem.message for problem in problems)
     if early := _too_early(scheduled, states):
         return False, *early
-    overrides = {message: None for judgement in judgements for message in judgement.overrides}
-    if overrides:
-        return False, "OverrideFailed", "; ".join(overrides)
+    noted = dict.fromkeys(problem for judgement in judgements for problem in judgement.problems)
+    if noted:
+        return False, next(iter(noted))[0], " ".join(message for _, message in noted)
     missing = [state.name for state, judgement in zip(states, judgements, strict=True) if not judgement.rendered]
     if missing:
         return False, "Rendering", f"Not yet rendered for {_some(missing)}."
@@ -193,7 +193,7 @@ def _deployed(
     lost = [name for name, judgement in open_ends if judgement.lost]
     if lost:
         return False, "ClusterLost", f"Not Ready, so what they have isn't known: {_some(lost)}."
-    if problems or any(judgement.overrides for judgement in judgements):
+    if problems or any(judgement.problems for judgement in judgements):
         return False, "NotRendered", "Some feeds can't be rendered; condition Rendered says which, and why."
     if open_ends:
         return False, "Deploying", f"Not yet deployed to {_some([name for name, _ in open_ends])}."

@@ -11,18 +11,22 @@ import orjson
 from clusternet_engine.kube.resources import DESCRIPTIONS, Object
 from clusternet_engine.model import constants as names
 from clusternet_engine.model.bases import identity_labels, owner_reference
-from clusternet_engine.model.feeds import chart_feed, feed_reference, feed_references, is_chart
-from clusternet_engine.model.rendering import Rendering
+from clusternet_engine.model.feeds import chart_feed, feed_reference, feed_text, is_chart
+from clusternet_engine.model.rendering import TOO_LARGE, Problem, Rendering
 
 GENERIC_SUFFIX = "-generic"
 HELM_SUFFIX = "-helm"
 
 _NO_VALUES = base64.b64encode(b" ").decode()
 """What Clusternet writes where a chart has no values."""
-_COLUMNS = {"raw": "raw", "chart": "charts", "chartRaw": "chartRaw"}
+_COLUMNS = {"chart": "charts", "chartRaw": "chartRaw", "raw": "raw"}
 """What a part of a Description is made of, and where the spec keeps it."""
 _SUBSCRIPTION_LABELS = (names.SUBSCRIPTION_NAMESPACE_LABEL, names.SUBSCRIPTION_UID_LABEL)
 """Taken over from the Base; the Subscription's name is not among them (spec/03 §6)."""
+
+
+MAX_RAW = 1_300_000
+"""Bytes of encoded content in a Description; with its metadata and status it must fit into the store (1.5 MiB)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,14 @@ class Part:
 
     reference: str
     content: Object
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A Description as it should be, and what had to be left out of it."""
+
+    description: Object
+    problems: list[Problem]
 
 
 def generic_name(base: Object) -> str:
@@ -43,7 +55,7 @@ def helm_name(base: Object) -> str:
     return str(base["metadata"]["name"]) + HELM_SUFFIX
 
 
-def build_generic(base: Object, rendering: Rendering, before: Object | None) -> Object:
+def build_generic(base: Object, rendering: Rendering, before: Object | None) -> Built:
     """Return the Description of the native objects.
 
     Args:
@@ -52,16 +64,12 @@ def build_generic(base: Object, rendering: Rendering, before: Object | None) -> 
         before: the Description that is there.
     """
     fresh = [Part(part.reference, {"raw": _encode(part.object)}) for part in rendering.generic]
-    parts = _in_order(base, rendering, fresh, _kept(before), charts=False)
-    return _description(
-        base,
-        generic_name(base),
-        [part.reference for part in parts],
-        {"deployer": names.DEPLOYER_GENERIC, "raw": [part.content["raw"] for part in parts]},
-    )
+    parts, problems = _arranged(base, rendering, fresh, before, charts=False)
+    spec = {"deployer": names.DEPLOYER_GENERIC, "raw": [part.content["raw"] for part in parts]}
+    return Built(_description(base, generic_name(base), parts, spec), problems)
 
 
-def build_helm(base: Object, rendering: Rendering, before: Object | None) -> Object:
+def build_helm(base: Object, rendering: Rendering, before: Object | None) -> Built:
     """Return the Description of the charts; see `build_generic`."""
     fresh = []
     for part in rendering.charts:
@@ -72,18 +80,11 @@ def build_helm(base: Object, rendering: Rendering, before: Object | None) -> Obj
             "raw": _encode(part.values) if part.values else _NO_VALUES,
         }
         fresh.append(Part(feed_reference(chart_feed(part.chart)), content))
-    parts = _in_order(base, rendering, fresh, _kept(before), charts=True)
-    return _description(
-        base,
-        helm_name(base),
-        [part.reference for part in parts],
-        {
-            "deployer": names.DEPLOYER_HELM,
-            "charts": [part.content["chart"] for part in parts],
-            "chartRaw": [part.content["chartRaw"] for part in parts],
-            "raw": [part.content["raw"] for part in parts],
-        },
-    )
+    parts, problems = _arranged(base, rendering, fresh, before, charts=True)
+    spec = {"deployer": names.DEPLOYER_HELM} | {
+        plural: [part.content[field] for part in parts] for field, plural in _COLUMNS.items()
+    }
+    return Built(_description(base, helm_name(base), parts, spec), problems)
 
 
 def difference(before: Object, wanted: Object) -> Object:
@@ -138,14 +139,48 @@ def decode(raw: str) -> Any:
         return None
 
 
-def _in_order(base: Object, rendering: Rendering, fresh: list[Part], kept: list[Part], *, charts: bool) -> list[Part]:
-    """Return the parts of a Description in the order of the feeds; a faulty feed keeps what it had."""
+def _arranged(
+    base: Object, rendering: Rendering, fresh: list[Part], before: Object | None, *, charts: bool
+) -> tuple[list[Part], list[Problem]]:
+    """Return the parts of a Description in the order of the feeds, and the feeds that don't fit into it.
+
+    A feed with a problem keeps the form it had, and so does one that has become too large.
+    """
+    feeds = {feed_reference(feed): feed for feed in base["spec"]["feeds"] if is_chart(feed) is charts}
     faulty = {feed_reference(problem.feed) for problem in rendering.problems}
-    parts: dict[str, list[Part]] = {}
-    for part in [*fresh, *(part for part in kept if part.reference in faulty)]:
-        parts.setdefault(part.reference, []).append(part)
-    references = feed_references([feed for feed in base["spec"]["feeds"] if is_chart(feed) is charts])
-    return [part for reference in references for part in parts.get(reference, ())]
+    new, old = _by_reference(fresh), _by_reference(_kept(before))
+    chosen = {reference: old.get(reference, []) for reference in feeds}
+    size = sum(map(_size, chosen.values()))
+    problems = []
+    for reference, feed in feeds.items():
+        if reference in faulty:
+            continue
+        growth = _size(new.get(reference, [])) - _size(chosen[reference])
+        if growth > 0 and size + growth > MAX_RAW:
+            problems.append(_too_large(feed))
+        else:
+            chosen[reference] = new.get(reference, [])
+            size += growth
+    return [part for parts in chosen.values() for part in parts], problems
+
+
+def _too_large(feed: Object) -> Problem:
+    text = (
+        f"{feed_text(feed)} doesn't fit: what one Subscription brings to a cluster is limited to {MAX_RAW} bytes, as "
+        "base64. Publish it by a Subscription of its own, or make it smaller."
+    )
+    return Problem(feed, TOO_LARGE, text)
+
+
+def _by_reference(parts: list[Part]) -> dict[str, list[Part]]:
+    found: dict[str, list[Part]] = {}
+    for part in parts:
+        found.setdefault(part.reference, []).append(part)
+    return found
+
+
+def _size(parts: list[Part]) -> int:
+    return sum(len(part.content["raw"]) + len(part.content.get("chartRaw", "")) for part in parts)
 
 
 def _kept(before: Object | None) -> list[Part]:
@@ -162,7 +197,7 @@ def _kept(before: Object | None) -> list[Part]:
     return [Part(*pair) for pair in zip(rendered_feeds(before), contents, strict=False)]
 
 
-def _description(base: Object, name: str, references: list[str], spec: Object) -> Object:
+def _description(base: Object, name: str, parts: list[Part], spec: Object) -> Object:
     metadata = base["metadata"]
     labels = metadata.get("labels") or {}
     return {
@@ -179,7 +214,7 @@ def _description(base: Object, name: str, references: list[str], spec: Object) -
                 **identity_labels(labels),
                 **{key: labels[key] for key in _SUBSCRIPTION_LABELS if key in labels},
             },
-            "annotations": {names.RENDERED_FEEDS_ANNOTATION: orjson.dumps(references).decode()},
+            "annotations": {names.RENDERED_FEEDS_ANNOTATION: orjson.dumps([part.reference for part in parts]).decode()},
             "finalizers": [names.FINALIZER],
             "ownerReferences": [owner_reference(base)],
         },

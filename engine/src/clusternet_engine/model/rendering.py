@@ -15,6 +15,7 @@ FEED_MISSING = "FeedMissing"
 VERIFYING_CHART = "VerifyingHelmChart"
 CHART_NOT_FOUND = "HelmChartNotFound"
 OVERRIDE_FAILED = "OverrideFailed"
+TOO_LARGE = "TooLarge"
 
 Find = Callable[[Object], list[Object]]
 """Gives the HelmChart, or the Manifests, that a feed means."""

@@ -1,6 +1,6 @@
-"""Overrides that failed, as a Base keeps them for its Subscription's status.
+"""Why some feeds can't be rendered for one cluster, as a Base keeps it for its Subscription's status.
 
-Clusternet's Base has no status. Other problems concern all clusters alike, so they can be seen at the feeds.
+Clusternet's Base has no status. What concerns all clusters alike isn't kept here: it can be seen at the feeds.
 """
 
 from __future__ import annotations
@@ -11,31 +11,32 @@ import orjson
 
 from clusternet_engine.kube.resources import Object
 from clusternet_engine.model import constants as names
-from clusternet_engine.model.rendering import OVERRIDE_FAILED, Problem
+from clusternet_engine.model.rendering import OVERRIDE_FAILED, TOO_LARGE, Problem
 
+_OF_CLUSTER = (OVERRIDE_FAILED, TOO_LARGE)
 _KEPT = 10
-"""Messages that a Base keeps."""
+"""Problems that a Base keeps."""
 
 
 def problems_patch(base: Object, problems: Iterable[Problem]) -> Object:
-    """Return the merge patch of a Base that notes its failed overrides; empty if they are noted already."""
-    failed = [problem.message for problem in problems if problem.reason == OVERRIDE_FAILED]
-    wanted = orjson.dumps(failed[:_KEPT]).decode() if failed else None
+    """Return the merge patch of a Base that notes these problems; empty if they are noted already."""
+    noted = [
+        {"reason": problem.reason, "message": problem.message} for problem in problems if problem.reason in _OF_CLUSTER
+    ]
+    wanted = orjson.dumps(noted[:_KEPT]).decode() if noted else None
     if _noted(base) == wanted:
         return {}
     return {"metadata": {"annotations": {names.RENDERING_PROBLEMS_ANNOTATION: wanted}}}
 
 
-def noted_problems(base: Object) -> list[str]:
-    """Return the messages of the overrides that failed for a Base."""
+def noted_problems(base: Object) -> list[tuple[str, str]]:
+    """Return reason and message of each problem that a Base keeps."""
     noted = _noted(base)
     try:
-        messages = orjson.loads(noted) if noted else []
-    except orjson.JSONDecodeError:
+        return [(problem["reason"], problem["message"]) for problem in orjson.loads(noted or "[]")]
+    except (orjson.JSONDecodeError, TypeError, KeyError):
         return []
-    return [message for message in messages if isinstance(message, str)] if isinstance(messages, list) else []
 
 
 def _noted(base: Object) -> str | None:
-    noted = (base["metadata"].get("annotations") or {}).get(names.RENDERING_PROBLEMS_ANNOTATION)
-    return str(noted) if noted is not None else None
+    return (base["metadata"].get("annotations") or {}).get(names.RENDERING_PROBLEMS_ANNOTATION)
