@@ -280,6 +280,9 @@ async def test_c3_15_an_unknown_scheduler_is_told_and_nothing_else_happens(stage
     assert condition["status"] == "False"
     await stage.event(subs, "UnknownScheduler")
     assert set(await stage.status(subs)) == {"conditions"}
+    await stage.admin.patch(SUBSCRIPTIONS, subs["metadata"]["name"], {"spec": {"schedulerName": "third"}}, "default")
+    condition = await stage.tells(subs, "UnknownScheduler", "'third'")
+    assert condition["observedGeneration"] == 2
 
 
 async def test_another_scheduler_may_take_its_time(stage):
@@ -293,6 +296,10 @@ async def test_another_scheduler_may_take_its_time(stage):
 
     await eventually(withdrawn)
     assert (await stage.status(subs))["bindingClusters"] == [one.binding]
+    two = await stage.cluster("two")
+    await stage.admin.patch(SUBSCRIPTIONS, subs["metadata"]["name"], {"spec": {"schedulerName": "default"}}, "default")
+    await stage.becomes(subs, [one, two])
+    await stage.tells(subs, "Scheduled")
 
 
 async def test_an_invalid_selector_is_told_and_what_was_bound_stays(stage):

@@ -335,22 +335,23 @@ class Scheduler:
 
     async def _leave(self, key: str, subscription: Object) -> float | None:
         """Leave a Subscription to the scheduler that it names; if none takes it up, tell its user."""
-        condition = _told(subscription)
-        told = condition is not None and condition["reason"] == Reason.UNKNOWN_SCHEDULER
+        told = _told(subscription)
+        if told and told["reason"] != Reason.UNKNOWN_SCHEDULER:
+            told = None
         if "bindingClusters" in (subscription.get("status") or {}):
             if told:
                 await self._apply(subscription, {}, names.HUB)
             return None
-        if told:
-            return None
         waited = time.monotonic() - self._foreign_since.setdefault(key, time.monotonic())
-        if waited < _FOREIGN_PATIENCE:
+        if waited < _FOREIGN_PATIENCE and not told:
             return _FOREIGN_PATIENCE - waited
         scheduler = subscription["spec"]["schedulerName"]
         message = f"no scheduler {scheduler!r} has taken it up; this hub's own is called {names.DEFAULT_SCHEDULER!r}"
         condition = _condition(subscription, Reason.UNKNOWN_SCHEDULER, message)
-        await self._apply(subscription, {"conditions": [condition]}, names.HUB)
-        self._recorder.note(subscription, "Warning", Reason.UNKNOWN_SCHEDULER, message)
+        if condition != told:
+            await self._apply(subscription, {"conditions": [condition]}, names.HUB)
+            if not told:
+                self._recorder.note(subscription, "Warning", Reason.UNKNOWN_SCHEDULER, message)
         return None
 
 

@@ -114,6 +114,12 @@ def test_with_fail_over_a_cluster_that_is_not_ready_counts_as_tainted():
     assert found(candidates(clusters, fail_over=True, tolerations=[exists])) == ["a", "b", "c"]
 
 
+@pytest.mark.parametrize("fail_over", [True, False])
+def test_a_cluster_that_has_just_been_made(fail_over):
+    bare = {"metadata": {"name": "a", "namespace": "x"}, "spec": {}}
+    assert found(candidates([bare], fail_over=fail_over)) == ["a"]
+
+
 def group(region, wanted):
     affinity = {"matchLabels": {"region": region}} if region else {}
     return {"clusterAffinity": affinity} | ({} if wanted is None else {"subGroupStrategy": wanted})

@@ -110,6 +110,16 @@ def test_what_else_a_replica_asks_of_a_node():
     assert entry_of(workload(pod=pod))["replicaRequirements"] == {**asked, "resources": {}}
 
 
+def test_a_feed_keeps_only_what_it_says():
+    namespace = {"kind": "Namespace", "apiVersion": "v1", "name": "foo"}
+    assert inventory_feeds([namespace, {**namespace, "namespace": ""}], lambda _: []) == [namespace, namespace]
+
+
+def test_a_pod_that_says_nothing():
+    assert entry_of(workload(pod={}))["replicaRequirements"] == {"resources": {}}
+    assert entry_of(workload(pod={"containers": None, "tolerations": []}))["replicaRequirements"] == {"resources": {}}
+
+
 def test_replicas_left_out_are_one():
     assert entry_of(workload(replicas=None))["desiredReplicas"] == 1
 
@@ -235,6 +245,8 @@ def test_an_overcommitted_node_and_an_unknown_resource_have_no_room():
 
 def test_bare_objects_are_no_trouble():
     assert room_on_node({}, {"metadata": {"name": "n"}}, []) == 0
+    assert room_on_node({"nodeSelector": {"disk": "ssd"}}, {"metadata": {"name": "n"}}, []) == 0
+    assert room_on_node({}, node(), [{"spec": {}}]) == 3
     assert room_in_cluster({}, [node()], [{"metadata": {}}]) == 4
 
 
@@ -275,6 +287,8 @@ def expression(operator, *values, key="size"):
         (expression("Gt", "1", "2"), False),
         (expression("Like", "5"), False),
         ({}, False),
+        ({"matchExpressions": [{"key": "size", "operator": "In"}]}, False),
+        ({"matchExpressions": [{"key": "size", "operator": "NotIn"}]}, True),
         ({"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["n"]}]}, True),
         ({"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["m"]}]}, False),
         (
