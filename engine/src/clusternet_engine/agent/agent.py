@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import math
 import time
@@ -11,7 +12,9 @@ from typing import Any
 from clusternet_engine.agent.deployer import DeployerCredential
 from clusternet_engine.agent.heartbeat import Heartbeat, MembershipLost
 from clusternet_engine.agent.parent import Parent
+from clusternet_engine.agent.predictor import Predictor
 from clusternet_engine.agent.progress import Progress, Reason, Track
+from clusternet_engine.agent.publisher import AgentPublisher
 from clusternet_engine.agent.registration import Membership, Registrar
 from clusternet_engine.agent.settings import Settings
 from clusternet_engine.agent.status import Collector
@@ -35,9 +38,17 @@ def cluster_id(lease: Object) -> str:
     return str((metadata.get("annotations") or {}).get(names.LEGACY_CLUSTER_ID_ANNOTATION) or metadata["uid"])
 
 
-def static_status(settings: Settings, child_url: str, version: str) -> dict[str, Any]:
-    """Return the status fields that only depend on the flags (spec/01 §2.2); only what this engine does is claimed."""
-    predictor = settings.predictor and bool(settings.predictor_address)
+def static_status(settings: Settings, child_url: str, version: str, built_in_predictor: str = "") -> dict[str, Any]:
+    """Return the status fields that never change while the agent runs (spec/01 §2.2).
+
+    Args:
+        settings: the agent's flags.
+        child_url: the URL of the child's API server.
+        version: of this agent.
+        built_in_predictor: its address, if it serves.
+    """
+    address = settings.predictor_address or built_in_predictor
+    predictor = settings.predictor and bool(address)
     return {
         "agentVersion": version,
         "apiserverURL": child_url,
@@ -47,7 +58,7 @@ def static_status(settings: Settings, child_url: str, version: str) -> dict[str,
         "kubeBurst": settings.burst,
         "heartbeatFrequencySeconds": math.ceil(settings.update_frequency),
         "predictorEnabled": predictor,
-        "predictorAddress": settings.predictor_address if predictor else "",
+        "predictorAddress": address if predictor else "",
         "predictorDirectAccess": predictor and settings.predictor_direct_access,
     }
 
@@ -68,18 +79,29 @@ class Agent:
         self._settings = settings
         self._parent = Parent(settings)
         self._recorder = EventRecorder(child, names.AGENT)
-        self._static_status = static_status(settings, child_url, version)
+        self._version = version
+        self._predictor_address = settings.predictor_address
 
     async def lead(self, lease: Object) -> None:
         """Do the agent's work for as long as the Lease is held; runs until cancelled."""
         identity = cluster_id(lease)
         log.info("leading; the identity of this cluster is %s", identity)
         progress = Progress(self._child, self._recorder, lease)
-        collector = Collector(self._child, self._settings, self._static_status)
-        async with asyncio.TaskGroup() as tasks:
+        async with contextlib.AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
+            static = await self._predict(stack)
+            collector = Collector(self._child, self._settings, static)
             tasks.create_task(progress.run(), name="progress")
             tasks.create_task(collector.run(), name="collector")
             tasks.create_task(self._stay_registered(identity, collector, progress), name="registration")
+
+    async def _predict(self, stack: contextlib.AsyncExitStack) -> dict[str, Any]:
+        """Serve predictions if that was asked for; return the status that tells of it."""
+        settings = self._settings
+        if settings.predictor and not settings.predictor_address:
+            server = Predictor(self._child, settings.predictor_port, everywhere=settings.predictor_direct_access)
+            await stack.enter_async_context(server)
+            self._predictor_address = server.address
+        return static_status(settings, self._child_url, self._version, self._predictor_address)
 
     async def _stay_registered(self, identity: str, collector: Collector, progress: Progress) -> None:
         registrar = Registrar(self._child, self._parent, self._settings, identity, progress)
@@ -121,7 +143,16 @@ class Agent:
                 progress=progress,
             )
             tasks.create_task(heartbeat.run(), name="heartbeat")
+            publisher = AgentPublisher(
+                self._child,
+                parent,
+                child_namespace=self._settings.system_namespace,
+                parent_namespace=credential.namespace,
+                recovery=self._settings.recovery,
+                helm_binary=self._settings.helm_binary,
+            )
             tasks.create_task(deployer.run(), name="deployer")
+            tasks.create_task(publisher.run(), name="publisher")
             if self._settings.socket_connection:
                 tunnel = Tunnel(parent, identity, self._destinations())
                 tasks.create_task(tunnel.run(), name="tunnel")
@@ -129,6 +160,6 @@ class Agent:
     def _destinations(self) -> Destinations:
         """Return what the hub may connect to: this cluster's API server, its predictor, what the operator lists."""
         urls = [self._child_url]
-        if self._settings.predictor and self._settings.predictor_address:
-            urls.append(self._settings.predictor_address)
+        if self._settings.predictor and self._predictor_address:
+            urls.append(self._predictor_address)
         return Destinations(urls, self._settings.socket_destinations)

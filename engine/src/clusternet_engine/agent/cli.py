@@ -14,8 +14,10 @@ from clusternet_engine.flags import (
     ClientFlags,
     LeaderElectionFlags,
     ServingFlags,
+    add_helm_flag,
     boolean,
     make_parser,
+    port,
     positive_duration,
     version,
 )
@@ -26,7 +28,7 @@ from clusternet_engine.model import features
 from clusternet_engine.program import health_server, leader_elector, run_program
 
 PORT = 10650
-_UNUSED_GATES = (features.RECOVERY, features.MULTI_CLUSTER_SERVICE)
+_UNUSED_GATES = (features.MULTI_CLUSTER_SERVICE,)
 """Gates of Clusternet's agent that stand for things this agent does not do."""
 
 log = logging.getLogger(__name__)
@@ -48,6 +50,7 @@ def make_agent_parser() -> argparse.ArgumentParser:
         help="what the hub may connect to through this agent beside the API server of this cluster, with feature gate "
         "SocketConnection: hosts, *.domains, IP addresses and CIDRs, * for everything",
     )
+    add_helm_flag(parser)
     return parser
 
 
@@ -164,7 +167,14 @@ def _add_status_flags(group: argparse._ArgumentGroup) -> None:
         "--predictor-addr",
         metavar="URL",
         default="",
-        help="address of a predictor for this cluster, reported with feature gate Predictor",
+        help="address of a predictor for this cluster, reported with feature gate Predictor; default: the built-in one",
+    )
+    group.add_argument(
+        "--predictor-port",
+        metavar="PORT",
+        type=port,
+        default=8080,
+        help="port of the built-in predictor, which runs with feature gate Predictor; 0 takes a free one",
     )
     group.add_argument(
         "--predictor-direct-access",
@@ -202,11 +212,14 @@ def check(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> Set
         app_pusher=features.enabled(gates, features.APP_PUSHER),
         predictor=features.enabled(gates, features.PREDICTOR),
         predictor_address=arguments.predictor_addr,
+        predictor_port=arguments.predictor_port,
         predictor_direct_access=arguments.predictor_direct_access,
         socket_connection=features.enabled(gates, features.SOCKET_CONNECTION),
         socket_destinations=arguments.socket_destinations,
         qps=arguments.kube_api_qps,
         burst=arguments.kube_api_burst,
+        recovery=features.enabled(gates, features.RECOVERY),
+        helm_binary=arguments.helm_binary,
     )
 
 

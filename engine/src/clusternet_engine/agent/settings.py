@@ -52,11 +52,14 @@ class Settings:
     app_pusher: bool
     predictor: bool
     predictor_address: str
+    predictor_port: int
     predictor_direct_access: bool
     socket_connection: bool
     socket_destinations: tuple[Destination, ...]
     qps: float
     burst: int
+    recovery: bool
+    helm_binary: str
 
 
 def cluster_name(text: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from clusternet_engine.deploy.descriptions import Descriptions
 from clusternet_engine.deploy.helm import Helm
 from clusternet_engine.deploy.objects import Objects
-from clusternet_engine.deploy.publisher import Publisher, Reporter, Sources
+from clusternet_engine.deploy.publisher import Publisher, Sources
 from clusternet_engine.deploy.pull_secrets import PullSecrets
 from clusternet_engine.deploy.releases import Releases
 from clusternet_engine.deploy.repositories import Repositories
@@ -46,18 +46,17 @@ class Publishing:
         helm_binary: str,
         workers: int,
     ) -> None:
-        report = Reporter(recorder)
         self._descriptions = Publisher(
             "description",
             side=side,
             resource=DESCRIPTIONS,
             informer=sources.descriptions,
             wanted=lambda description: description["spec"]["deployer"] == names.DEPLOYER_GENERIC,
-            deployment=Descriptions(parent, report),
+            deployment=Descriptions(parent, recorder),
             parent=parent,
             sources=sources,
             reach=reach,
-            report=report,
+            recorder=recorder,
             workers=workers,
         )
         self._releases = Publisher(
@@ -66,11 +65,11 @@ class Publishing:
             resource=HELM_RELEASES,
             informer=sources.releases,
             wanted=lambda release: True,
-            deployment=Releases(parent, Helm(helm_binary), Repositories(), PullSecrets(parent), report),
+            deployment=Releases(parent, Helm(helm_binary), Repositories(), PullSecrets(parent), recorder),
             parent=parent,
             sources=sources,
             reach=reach,
-            report=report,
+            recorder=recorder,
             workers=workers,
             timeout=_RELEASE_TIMEOUT,
         )

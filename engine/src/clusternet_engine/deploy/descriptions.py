@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from clusternet_engine.deploy.errors import DeployFailed
 from clusternet_engine.deploy.objects import Objects, Outcome
 from clusternet_engine.deploy.statuses import Statuses
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.errors import NotFound
+from clusternet_engine.kube.events import EventRecorder
 from clusternet_engine.kube.resources import DESCRIPTIONS, Object
 from clusternet_engine.model import constants as names
 from clusternet_engine.model.applied import (
@@ -30,9 +31,6 @@ from clusternet_engine.model.feeds import feed_reference, feed_references, feed_
 MAX_REASON = 4096
 """Characters of `status.reason`."""
 
-Report = Callable[[Object, str, str, str], None]
-"""Takes the object, the type, the reason and the message of an event."""
-
 log = logging.getLogger(__name__)
 
 
@@ -41,12 +39,12 @@ class Descriptions:
 
     Args:
         parent: client of the parent cluster.
-        report: tells users what happened.
+        recorder: of events.
     """
 
-    def __init__(self, parent: Client, report: Report) -> None:
+    def __init__(self, parent: Client, recorder: EventRecorder) -> None:
         self._parent = parent
-        self._report = report
+        self._recorder = recorder
         self._statuses = Statuses()
         self._remembered: dict[str, list[Object]] = {}
 
@@ -77,7 +75,7 @@ class Descriptions:
         for outcome in outcomes:
             if outcome.adopted:
                 text = f"{outcome.text} was there and belonged to {outcome.adopted}; it is managed from here now"
-                self._report(description, "Normal", "Adopted", text)
+                self._recorder.note(description, "Normal", "Adopted", text)
         await self._conclude(description, outcomes)
 
     async def withdraw(self, description: Object, objects: Objects, base: Object | None) -> None:
@@ -96,7 +94,7 @@ class Descriptions:
         outcomes = await objects.delete(self._going(description, base), owner)
         if problems := [outcome for outcome in outcomes if outcome.error]:
             reason = _problems(problems)
-            self._report(description, "Warning", "FailedDeletingDescription", reason)
+            self._recorder.note(description, "Warning", "FailedDeletingDescription", reason)
             raise DeployFailed(reason)
 
     def pending(self, description: Object, base: Object | None) -> bool:
@@ -131,10 +129,10 @@ class Descriptions:
         failed = [outcome for outcome in outcomes if outcome.error]
         await self._remember(description, union(kept, (outcome.reference for outcome in failed)))
         if failed:
-            self._report(description, "Warning", "UnsuccessfullyPruningFeed", _problems(failed))
+            self._recorder.note(description, "Warning", "UnsuccessfullyPruningFeed", _problems(failed))
         elif any(outcome.changed for outcome in outcomes):
             text = ", ".join(outcome.text for outcome in outcomes)
-            self._report(description, "Normal", "SuccessfullyPruningFeed", f"removed {text}")
+            self._recorder.note(description, "Normal", "SuccessfullyPruningFeed", f"removed {text}")
         return outcomes
 
     async def _conclude(self, description: Object, outcomes: Iterable[Outcome]) -> None:
@@ -144,12 +142,12 @@ class Descriptions:
             await self._failed(description, reason)
             raise DeployFailed(reason)
         if await self._write(description, names.DESCRIPTION_SUCCESS, ""):
-            self._report(description, "Normal", "SuccessfullyDeployed", "all objects are on the cluster as wanted")
+            self._recorder.note(description, "Normal", "SuccessfullyDeployed", "everything is on the cluster as wanted")
 
     async def _failed(self, description: Object, reason: str) -> None:
         reason = reason if len(reason) <= MAX_REASON else reason[: MAX_REASON - 1] + "…"
         if await self._write(description, names.DESCRIPTION_FAILURE, reason):
-            self._report(description, "Warning", "UnSuccessfullyDeployed", reason)
+            self._recorder.note(description, "Warning", "UnSuccessfullyDeployed", reason)
 
     async def _write(self, description: Object, phase: str, reason: str) -> bool:
         """Write the status if it says something else; return whether it did."""

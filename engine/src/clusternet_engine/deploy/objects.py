@@ -20,6 +20,9 @@ from clusternet_engine.model.feeds import feed_text
 from clusternet_engine.model.managers import FIELD_MANAGER, taken_over
 from clusternet_engine.model.ordering import waves
 
+QPS = 500.0
+BURST = 1000
+"""Requests a second and at once to one cluster; its API server has its own protection against too many."""
 _CONCURRENCY = 20
 """Requests at once for the objects of one Description."""
 _ESTABLISH_TIMEOUT = 30.0

@@ -5,12 +5,11 @@ The hub runs it for the clusters it pushes to, the agent for its own; both read 
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 from clusternet_engine.deploy.errors import DeployFailed, Unreachable
 from clusternet_engine.deploy.objects import Objects
@@ -68,25 +67,6 @@ class Deployment(Protocol):
         """It is gone."""
 
 
-class Reporter:
-    """Writes events without letting anybody wait for them.
-
-    Args:
-        recorder: of events.
-    """
-
-    def __init__(self, recorder: EventRecorder) -> None:
-        self._recorder = recorder
-        self._writing: set[asyncio.Task[None]] = set()
-
-    def __call__(self, obj: Object, type: str, reason: str, message: str) -> None:
-        """Tell of something that happened to an object."""
-        kind: Literal["Normal", "Warning"] = "Warning" if type == "Warning" else "Normal"
-        task = asyncio.create_task(self._recorder.event(obj, kind, reason, message))
-        self._writing.add(task)
-        task.add_done_callback(self._writing.discard)
-
-
 class Publisher:
     """The controller of one kind of object on the side that deploys it.
 
@@ -99,7 +79,7 @@ class Publisher:
         parent: client of the parent cluster.
         sources: what is known of the parent.
         reach: gives access to a ManagedCluster's child; raises Unreachable.
-        report: tells users what happened.
+        recorder: of events.
         workers: objects worked on at the same time.
         timeout: seconds that one of them may take; None is the usual.
     """
@@ -116,7 +96,7 @@ class Publisher:
         parent: Client,
         sources: Sources,
         reach: Callable[[Object], Awaitable[Objects]],
-        report: Reporter,
+        recorder: EventRecorder,
         workers: int,
         timeout: float | None = None,
     ) -> None:
@@ -128,7 +108,7 @@ class Publisher:
         self._parent = parent
         self._sources = sources
         self._reach = reach
-        self._report = report
+        self._recorder = recorder
         self._began = time.monotonic()
         self._returned: dict[str, float] = {}
         self._deleted: dict[str, float] = {}
@@ -229,7 +209,7 @@ class Publisher:
             return None
         if cluster is None:
             if self._side == "hub":
-                self._report(obj, "Warning", "ManagedClusterNotFound", "there is no cluster to remove anything from")
+                self._recorder.note(obj, "Warning", "ManagedClusterNotFound", "no cluster to remove anything from")
                 await self._release(obj)
             return None
         if (cluster_deployer(cluster) or "hub") != self._side:
@@ -305,7 +285,7 @@ class Publisher:
         if names.FINALIZER in finalizers:
             return
         await self._patch_finalizers(obj, [*finalizers, names.FINALIZER])
-        self._report(obj, "Normal", "FinalizerInjected", "it stays until its objects are removed from the cluster")
+        self._recorder.note(obj, "Normal", "FinalizerInjected", "it stays until its objects are removed")
 
     async def _release(self, obj: Object) -> None:
         finalizers = obj["metadata"].get("finalizers") or []
@@ -323,7 +303,7 @@ class Publisher:
         told = (object_key(obj), reason)
         if told not in self._told:
             self._told.add(told)
-            self._report(obj, "Warning", reason, message)
+            self._recorder.note(obj, "Warning", reason, message)
 
 
 def _task(obj: Object) -> tuple[object, ...]:

@@ -6,7 +6,6 @@ import asyncio
 import base64
 import binascii
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +22,7 @@ from clusternet_engine.deploy.statuses import Statuses
 from clusternet_engine.kube.backoff import Backoff
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.errors import ApiError, NotFound
+from clusternet_engine.kube.events import EventRecorder
 from clusternet_engine.kube.resources import HELM_RELEASES, SECRETS, Object, object_key
 from clusternet_engine.model import constants as names
 from clusternet_engine.model.applied import prepare
@@ -83,7 +83,7 @@ class Releases:
         helm: the program.
         repositories: where charts come from.
         secrets: the logins to them.
-        report: tells users what happened.
+        recorder: of events.
     """
 
     def __init__(
@@ -92,13 +92,13 @@ class Releases:
         helm: Helm,
         repositories: Repositories,
         secrets: PullSecrets,
-        report: Callable[[Object, str, str, str], None],
+        recorder: EventRecorder,
     ) -> None:
         self._parent = parent
         self._helm = helm
         self._repositories = repositories
         self._secrets = secrets
-        self._report = report
+        self._recorder = recorder
         self._statuses = Statuses()
         self._backoffs: dict[str, tuple[int, Backoff]] = {}
 
@@ -132,7 +132,7 @@ class Releases:
             self._backoffs.pop(object_key(release), None)
             await self._write(release, status_of(record, release["metadata"]["generation"]))
             text = f"{place.name} is deployed as revision {record.revision} of {record.chart} {record.chart_version}"
-            self._report(release, "Normal", "HelmReleaseUpdated", text)
+            self._recorder.note(release, "Normal", "HelmReleaseUpdated", text)
 
     def pending(self, release: Object, base: Object | None) -> bool:
         """Return whether a HelmRelease that goes has to be uninstalled: not when a new Base has its chart, too."""
@@ -150,7 +150,7 @@ class Releases:
                 await self._uninstall(place, release["spec"])
         except (HelmFailed, ApiError) as error:
             reason = f"{place.name} can't be uninstalled: {error}"
-            self._report(release, "Warning", "HelmReleaseFailure", reason)
+            self._recorder.note(release, "Warning", "HelmReleaseFailure", reason)
             raise DeployFailed(reason, self._next_attempt(release)) from None
 
     async def unreachable(self, release: Object, reason: str) -> None:
@@ -226,7 +226,7 @@ class Releases:
             record = None
         reason = reason[:_MAX_DESCRIPTION]
         if await self._write(release, failed_status(reason, record, release["metadata"]["generation"])):
-            self._report(release, "Warning", "HelmReleaseFailure" if located else "ChartLocateFailure", reason)
+            self._recorder.note(release, "Warning", "HelmReleaseFailure" if located else "ChartLocateFailure", reason)
         raise DeployFailed(reason, self._next_attempt(release))
 
     def _next_attempt(self, release: Object) -> float:

@@ -10,7 +10,7 @@ import logging
 from dataclasses import dataclass
 
 from clusternet_engine.deploy.errors import Unreachable
-from clusternet_engine.deploy.objects import Objects
+from clusternet_engine.deploy.objects import BURST, QPS, Objects
 from clusternet_engine.hub.caches import Caches
 from clusternet_engine.kube.cache import Change
 from clusternet_engine.kube.client import Client
@@ -18,9 +18,6 @@ from clusternet_engine.kube.config import ClusterConfig, ConfigError
 from clusternet_engine.kube.resources import Object
 from clusternet_engine.model import constants as names
 
-_QPS = 500.0
-_BURST = 1000
-"""Requests to one child; its API server has its own protection against too many."""
 _LEAVE_OPEN = 60.0
 """Seconds that a client stays usable after its credential was replaced: requests may be under way."""
 
@@ -52,7 +49,7 @@ class Children:
         """Return the objects of a ManagedCluster's child.
 
         Raises:
-            Unreachable: the child hasn't said how, or only through its tunnel.
+            Unreachable: the child hasn't said how, or with a damaged credential.
         """
         config = self._config(cluster)
         namespace = cluster["metadata"]["namespace"]
@@ -62,7 +59,7 @@ class Children:
         if known is not None and known.fingerprint == fingerprint:
             return known.objects
         try:
-            client = Client(config, qps=_QPS, burst=_BURST, user_agent=names.HUB)
+            client = Client(config, qps=QPS, burst=BURST, user_agent=names.HUB)
         except ConfigError as error:
             raise Unreachable(str(error)) from None
         await client.__aenter__()
@@ -82,8 +79,6 @@ class Children:
     def _config(self, cluster: Object) -> ClusterConfig:
         metadata, status = cluster["metadata"], cluster.get("status") or {}
         name = f"{metadata['namespace']}/{names.CHILD_DEPLOYER_SECRET}"
-        if status.get("useSocket"):
-            raise Unreachable("the cluster can be reached through its tunnel only, which this hub doesn't serve")
         secret = self._caches.child_credentials.get(names.CHILD_DEPLOYER_SECRET, metadata["namespace"])
         if secret is None:
             raise Unreachable(f"the agent hasn't handed over Secret {name} yet")

@@ -37,6 +37,7 @@ class Informer:
     ``metadata.managedFields``.
 
     :param namespace: ``None`` = all namespaces.
+    :param keep: whether an object shall be known, where no selector can tell the server.
     """
 
     def __init__(
@@ -47,7 +48,9 @@ class Informer:
         namespace: str | None = None,
         label_selector: str | None = None,
         field_selector: str | None = None,
+        keep: Callable[[Object], bool] = lambda obj: True,
     ) -> None:
+        self._keep = keep
         self._client = client
         self._resource = resource
         self._namespace = namespace
@@ -158,7 +161,7 @@ class Informer:
         metrics.INFORMER_LISTS.labels(self._resource.plural).inc()
         for obj in listed.items:
             obj["metadata"].pop("managedFields", None)
-        changes = self._cache.replace(listed.items)
+        changes = self._cache.replace(filter(self._keep, listed.items))
         self._resource_version = listed.resource_version
         self._synced.set()
         self._recovered()
@@ -187,7 +190,8 @@ class Informer:
         if event.type == "BOOKMARK":
             return
         event.object["metadata"].pop("managedFields", None)
-        self._emit(self._cache.remove(event.object) if event.type == "DELETED" else self._cache.put(event.object))
+        gone = event.type == "DELETED" or not self._keep(event.object)
+        self._emit(self._cache.remove(event.object) if gone else self._cache.put(event.object))
 
     def _recovered(self) -> None:
         if self._last_error is not None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
+
 from clusternet_engine.kube.resources import Object
 from clusternet_engine.model import constants as names
 
@@ -18,7 +20,7 @@ def drifted(live: Object, wanted: Object) -> bool:
 
 def outdated(live: Object, wanted: Object) -> bool:
     """Return whether something else than `wanted` was applied last: then the difference is no drift."""
-    return _last_applied(live) != _last_applied(wanted)
+    return bool(_last_applied(live) != _last_applied(wanted))
 
 
 def needs_apply(live: Object, wanted: Object) -> bool:
@@ -26,8 +28,15 @@ def needs_apply(live: Object, wanted: Object) -> bool:
     return _last_applied(wanted) is None or outdated(live, wanted) or drifted(live, wanted)
 
 
-def _last_applied(obj: Object) -> str | None:
-    return (obj["metadata"].get("annotations") or {}).get(names.LAST_APPLIED_ANNOTATION)
+def _last_applied(obj: Object) -> Any:
+    """Return what the annotation says; both sides may write the same in different ways."""
+    text = (obj["metadata"].get("annotations") or {}).get(names.LAST_APPLIED_ANNOTATION)
+    if text is None:
+        return None
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
 
 
 def _contains(live: Any, wanted: Any) -> bool:
