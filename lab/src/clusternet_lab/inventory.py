@@ -3,6 +3,7 @@
 from typing import Any
 
 from clusternet_lab.lab import Lab
+from clusternet_lab.programs import HELM
 
 _REGIONS = ("north", "south", "east", "west")
 _ENVIRONMENTS = ("production", "staging")
@@ -19,6 +20,7 @@ def inventory(lab: Lab) -> dict[str, Any]:
             f"clusternet_{role}_secure_port": cluster.engine_port,
             f"clusternet_{role}_home": str(lab.folder / "hosts" / name),
             f"clusternet_{role}_supervisor": "process",
+            f"clusternet_{role}_helm_binary": str(HELM.path) if HELM.path.exists() else "helm",
         }
 
     children = [name for name in lab.clusters if name != "parent"]
@@ -49,6 +51,9 @@ def inventory(lab: Lab) -> dict[str, Any]:
                     },
                     "vars": {
                         "clusternet_agent_status_update_frequency": "5s",
+                        "clusternet_agent_predictor_port": 0,
+                        "clusternet_agent_predictor_direct_access": True,
+                        "clusternet_agent_extra_args": ["--bind-address=127.0.0.1"],
                     },
                 },
             },

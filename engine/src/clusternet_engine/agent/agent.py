@@ -98,7 +98,7 @@ class Agent:
         """Serve predictions if that was asked for; return the status that tells of it."""
         settings = self._settings
         if settings.predictor and not settings.predictor_address:
-            server = Predictor(self._child, settings.predictor_port, everywhere=settings.predictor_direct_access)
+            server = Predictor(self._child, settings.predictor_host, settings.predictor_port)
             await stack.enter_async_context(server)
             self._predictor_address = server.address
         return static_status(settings, self._child_url, self._version, self._predictor_address)

@@ -213,6 +213,7 @@ def check(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> Set
         predictor=features.enabled(gates, features.PREDICTOR),
         predictor_address=arguments.predictor_addr,
         predictor_port=arguments.predictor_port,
+        predictor_host=arguments.bind_address if arguments.predictor_direct_access else "127.0.0.1",
         predictor_direct_access=arguments.predictor_direct_access,
         socket_connection=features.enabled(gates, features.SOCKET_CONNECTION),
         socket_destinations=arguments.socket_destinations,

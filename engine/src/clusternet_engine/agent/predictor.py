@@ -28,14 +28,14 @@ class Predictor:
 
     Args:
         child: client of the child cluster.
+        host: address to listen on.
         port: to listen on; 0 takes a free one.
-        everywhere: whether others than this host may ask.
     """
 
-    def __init__(self, child: Client, port: int, *, everywhere: bool) -> None:
+    def __init__(self, child: Client, host: str, port: int) -> None:
         self._child = child
+        self._host = host
         self._port = port
-        self._host = "0.0.0.0" if everywhere else "127.0.0.1"  # noqa: S104
         self._runner: web.AppRunner | None = None
         self._reading = asyncio.Lock()
         self._read: tuple[float, list[Object], list[Object]] = (-_FRESH, [], [])

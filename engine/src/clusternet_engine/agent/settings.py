@@ -53,6 +53,7 @@ class Settings:
     predictor: bool
     predictor_address: str
     predictor_port: int
+    predictor_host: str
     predictor_direct_access: bool
     socket_connection: bool
     socket_destinations: tuple[Destination, ...]
