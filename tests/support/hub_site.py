@@ -31,6 +31,7 @@ from clusternet_engine.kube.resources import (
     Object,
     Resource,
 )
+from clusternet_engine.model.constants import SHADOW_GROUP
 from clusternet_lab import Lab
 from jinja2 import Environment
 
@@ -98,9 +99,11 @@ async def install(admin: Client, port: int) -> None:
     await eventually(served)
 
 
-async def install_api_services(admin: Client, port: int) -> None:
-    """Let the parent's API server ask a hub at this port, and wait until that works."""
-    await _apply(admin, services := _render("api_services.yaml.j2", port))
+async def install_api_services(admin: Client, port: int, *groups: str) -> None:
+    """Let the parent's API server ask a hub at this port for API groups, and wait until that works."""
+    rendered = _render("api_services.yaml.j2", port)
+    services = [service for service in rendered if service["spec"]["group"] in (groups or (SHADOW_GROUP,))]
+    await _apply(admin, services)
 
     async def available() -> bool:
         found = [await admin.get(API_SERVICES, service["metadata"]["name"]) for service in services]
@@ -127,9 +130,12 @@ def _render(template: str, port: int) -> list[Object]:
         "clusternet_hub_system_namespace": SYSTEM,
         "clusternet_hub_reserved_namespace": "clusternet-reserved",
         "clusternet_hub_secure_port": port,
+        "clusternet_hub_proxy_subjects": [],
         "__clusternet_hub_advertise_address": "localhost",
     }
-    text = Environment(autoescape=False).from_string((_ROLE / "templates" / template).read_text()).render(variables)
+    environment = Environment(autoescape=False)
+    environment.filters["to_json"] = json.dumps
+    text = environment.from_string((_ROLE / "templates" / template).read_text()).render(variables)
     return [document for document in yaml.safe_load_all(text) if document]
 
 
