@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+import aiohttp
 import pytest
 import yaml
 from clusternet_engine.kube.client import Client, PatchType
@@ -100,7 +101,17 @@ async def install(admin: Client, port: int) -> None:
 
 
 async def install_api_services(admin: Client, port: int, *groups: str) -> None:
-    """Let the parent's API server ask a hub at this port for API groups, and wait until that works."""
+    """Let the parent's API server ask the hub at this port for API groups once it is ready; wait until that works."""
+
+    async def ready() -> bool:
+        async with aiohttp.ClientSession() as session:
+            try:
+                async with session.get(f"https://127.0.0.1:{port}/readyz", ssl=False) as answer:
+                    return answer.status == 200
+            except aiohttp.ClientError:
+                return False
+
+    await eventually(ready)
     rendered = _render("api_services.yaml.j2", port)
     services = [service for service in rendered if service["spec"]["group"] in (groups or (SHADOW_GROUP,))]
     await _apply(admin, services)

@@ -49,6 +49,7 @@ class Catalog:
         self._last_error: Exception | None = None
         self._asked = asyncio.Event()
         self._asked.set()
+        self.changed = asyncio.Event()
         self.api_services.add_handler(self._on_api_service)
         self._definitions.add_handler(self._on_definition)
 
@@ -98,14 +99,18 @@ class Catalog:
             priorities[group] = max(priorities.get(group, 0), spec["groupPriorityMinimum"])
         return priorities
 
-    def _on_api_service(self, change: Change) -> None:
+    def _forget(self) -> None:
         self._resources = None
+        self.changed.set()
+
+    def _on_api_service(self, change: Change) -> None:
+        self._forget()
         spec = change.object["spec"]
         if not is_left_out(spec.get("group") or ""):
             self._asked.set()
 
     def _on_definition(self, change: Change) -> None:
-        self._resources = None
+        self._forget()
 
     async def _follow(self) -> None:
         """Read discovery when the parent's API groups change."""
@@ -123,7 +128,7 @@ class Catalog:
                 log.warning("discovery failed: %s", error)
                 await asyncio.sleep(backoff.next())
                 continue
-            self._resources = None
+            self._forget()
             backoff.reset()
             await asyncio.sleep(FIRST_DELAY)
 

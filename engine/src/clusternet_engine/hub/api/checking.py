@@ -13,7 +13,7 @@ from clusternet_engine.hub.api.answers import refuse
 from clusternet_engine.hub.api.schemas import Schemas
 from clusternet_engine.hub.api.store import parsed
 from clusternet_engine.kube.client import Client
-from clusternet_engine.kube.errors import AlreadyExists, ApiError, Forbidden
+from clusternet_engine.kube.errors import AlreadyExists, ApiError, Forbidden, NotFound
 from clusternet_engine.kube.resources import CUSTOM_RESOURCE_DEFINITIONS, Object, Resource
 from clusternet_engine.model import constants as names
 from clusternet_engine.model.names import LABEL_LIMIT
@@ -23,6 +23,7 @@ STRICT, WARN, IGNORE = "Strict", "Warn", "Ignore"
 ATTEMPTS = 5
 """Names a dry run tries, when objects of these names are there already."""
 
+_DEFINITIONS = (CUSTOM_RESOURCE_DEFINITIONS.group, CUSTOM_RESOURCE_DEFINITIONS.plural)
 _HUB_MAY_NOT = re.compile(r"cannot create resource|attempting to grant RBAC permissions|user .* cannot bind")
 
 
@@ -54,14 +55,17 @@ class Checker:
         Raises:
             ApiError: the parent refuses it.
         """
+        template = template_of(obj)
         if skips_validation(obj):
-            return Checked(template_of(obj))
+            return Checked(template)
+        if (resource.group, resource.plural) == _DEFINITIONS and (like := await self._like_live(template, resource)):
+            return like
         try:
-            return await self._dry_run(template_of(obj), resource, query)
+            return await self._dry_run(template, resource, query)
         except Forbidden as error:
             if not _HUB_MAY_NOT.search(error.message):
                 raise
-            return await self._check_alone(template_of(obj), resource, query, "the hub has no leave to try it out")
+            return await self._check_alone(template, resource, query)
 
     async def _dry_run(self, obj: Object, resource: Resource, query: Mapping[str, str]) -> Checked:
         name = obj["metadata"]["name"]
@@ -74,8 +78,6 @@ class Checker:
             try:
                 answer = parsed("POST", path, response)
             except AlreadyExists:
-                if resource.kind == CUSTOM_RESOURCE_DEFINITIONS.kind and not resource.namespaced:
-                    return await self._like_live(obj, resource, query)
                 continue
             except ApiError as error:
                 error.message = error.message.replace(tried, name) if tried != name else error.message
@@ -84,14 +86,18 @@ class Checker:
             return Checked(checked_object(answer, obj), warnings)
         raise refuse(409, f'no free name to try "{name}" out in the namespace {self._namespace}')
 
-    async def _like_live(self, obj: Object, resource: Resource, query: Mapping[str, str]) -> Checked:
-        """A definition of a custom resource has no other name to try; the live one has the defaults, if it is alike."""
-        live = await self._client.get(resource, obj["metadata"]["name"])
-        if covers(live["spec"], obj.get("spec")):
-            return Checked({**obj, "spec": live["spec"]})
-        return await self._check_alone(obj, resource, query, "the parent has another one of this name")
+    async def _like_live(self, obj: Object, resource: Resource) -> Checked | None:
+        """Return a definition of a custom resource with the defaults of the parent's own, if that is alike.
 
-    async def _check_alone(self, obj: Object, resource: Resource, query: Mapping[str, str], why: str) -> Checked:
+        It can be tried out under no other name than that one's.
+        """
+        try:
+            live = await self._client.get(resource, obj["metadata"]["name"])
+        except NotFound:
+            return None
+        return Checked({**obj, "spec": live["spec"]}) if covers(live["spec"], obj.get("spec")) else None
+
+    async def _check_alone(self, obj: Object, resource: Resource, query: Mapping[str, str]) -> Checked:
         """Check an object by its schema only."""
         mode = query.get("fieldValidation") or WARN
         problems = await self._schemas.problems(obj, resource)
@@ -101,7 +107,7 @@ class Checker:
         if problems.unknown and mode == STRICT:
             raise refuse(400, f"strict decoding error: {', '.join(problems.unknown)}")
         warnings = list(problems.unknown) if mode == WARN else []
-        warnings.append(f"{resource.kind} is stored after a look at its schema only: {why}")
+        warnings.append(f"{resource.kind} is stored after a look at its schema only: the hub may not try it out")
         return Checked(obj, warnings)
 
 

@@ -1,9 +1,14 @@
-"""OpenAPI v3 of the shadow API: as much as kubectl needs to explain, validate and patch."""
+"""OpenAPI v3 of the shadow API: as much as kubectl needs to explain, validate and patch.
+
+The parent's API server holds a lock while it asks the hub for the index, and shares one while it passes documents on.
+So the hub never asks for the parent's index in order to answer for its own, nor waits long for its documents.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 
 import orjson
 from aiohttp import web
@@ -11,10 +16,19 @@ from aiohttp import web
 from clusternet_engine.hub.api.answers import json_answer, refuse
 from clusternet_engine.hub.api.catalog import Catalog
 from clusternet_engine.hub.api.schemas import Schemas
+from clusternet_engine.kube.backoff import Backoff
+from clusternet_engine.kube.errors import ApiError, ConnectionFailed
 from clusternet_engine.model.shadow import SHADOW_API_VERSION
 from clusternet_engine.model.shadow_openapi import make_document
 
 PATH = f"/openapi/v3/apis/{SHADOW_API_VERSION}"
+SETTLE = 1.0
+"""Seconds that changes of what is served get to come together."""
+MAX_DELAY = 30.0
+PATIENCE = 5.0
+"""Seconds a request waits for the document."""
+
+log = logging.getLogger(__name__)
 
 
 class OpenApi:
@@ -28,35 +42,61 @@ class OpenApi:
     def __init__(self, schemas: Schemas, catalog: Catalog) -> None:
         self._schemas = schemas
         self._catalog = catalog
+        self._addresses: dict[str, str] = {}
+        self._version = ""
         self._made = ""
         self._document = b""
-        self._lock = asyncio.Lock()
+        self._wanted = asyncio.Event()
+        self._done = asyncio.Condition()
+
+    async def run(self) -> None:
+        """Follow what is served, and make documents that are wanted, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._follow(), name="openapi index")
+            tasks.create_task(self._make(), name="openapi document")
 
     async def answer(self, request: web.Request) -> web.Response:
         """Answer a request below `/openapi/v3`.
 
         Raises:
-            ApiError: there is no such document, or the parent's can't be read.
-            ConnectionFailed: the parent can't be reached.
+            ApiError: there is no such document, or it isn't ready.
         """
-        addresses = await self._addresses()
-        version = self._version(addresses)
-        match request.path.rstrip("/"):
-            case "/openapi/v3":
-                entry = {"serverRelativeURL": f"{PATH}?hash={version}"}
-                return json_answer({"paths": {f"apis/{SHADOW_API_VERSION}": entry}})
-            case path if path == PATH:
-                async with self._lock:
-                    if self._made != version:
-                        self._document, self._made = await self._make(addresses), version
-                headers = {"Content-Type": "application/json", "Etag": f'"{version}"'}
-                return web.Response(body=self._document, headers=headers)
-            case _:
-                raise refuse(404, "the server could not find the requested resource")
+        path = request.path.rstrip("/")
+        if path == "/openapi/v3":
+            entry = {"serverRelativeURL": f"{PATH}?hash={self._version}"}
+            return json_answer({"paths": {f"apis/{SHADOW_API_VERSION}": entry}})
+        if path != PATH:
+            raise refuse(404, "the server could not find the requested resource")
+        self._wanted.set()
+        try:
+            async with asyncio.timeout(PATIENCE), self._done:
+                await self._done.wait_for(lambda: self._version and self._made == self._version)
+        except TimeoutError:
+            if not self._made:
+                raise ApiError(503, "ServiceUnavailable", "not ready yet: try again", retry_after=1.0) from None
+        headers = {"Content-Type": "application/json", "Etag": f'"{self._made}"'}
+        return web.Response(body=self._document, headers=headers)
 
-    async def _addresses(self) -> dict[str, str]:
+    async def _follow(self) -> None:
+        backoff = Backoff(SETTLE, MAX_DELAY)
+        while True:
+            await self._catalog.changed.wait()
+            await asyncio.sleep(SETTLE)
+            self._catalog.changed.clear()
+            try:
+                index = await self._schemas.index()
+            except (ApiError, ConnectionFailed) as error:
+                log.warning("the parent's OpenAPI index: %s", error)
+                self._catalog.changed.set()
+                await asyncio.sleep(backoff.next())
+                continue
+            backoff.reset()
+            self._addresses = self._used(index)
+            served = sorted(self._catalog.resources())
+            self._version = hashlib.sha256(orjson.dumps([self._addresses, served])).hexdigest()[:32].upper()
+
+    def _used(self, index: dict[str, str]) -> dict[str, str]:
         """Return the addresses of the documents that describe what is served, by group and version."""
-        index = await self._schemas.index()
         used = {served.resource.api_version for served in self._catalog.resources().values()}
         return {
             version: address
@@ -64,10 +104,23 @@ class OpenApi:
             if (address := index.get(f"apis/{version}" if "/" in version else f"api/{version}"))
         }
 
-    def _version(self, addresses: dict[str, str]) -> str:
-        served = sorted(self._catalog.resources())
-        return hashlib.sha256(orjson.dumps([addresses, served])).hexdigest()[:32].upper()
-
-    async def _make(self, addresses: dict[str, str]) -> bytes:
-        documents = {version: await self._schemas.document(address) for version, address in addresses.items()}
-        return orjson.dumps(make_document(documents, self._catalog.resources().values()))
+    async def _make(self) -> None:
+        backoff = Backoff(SETTLE, MAX_DELAY)
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            version, addresses = self._version, self._addresses
+            if version == self._made:
+                continue
+            try:
+                documents = {name: await self._schemas.read(address) for name, address in addresses.items()}
+            except (ApiError, ConnectionFailed) as error:
+                log.warning("the parent's OpenAPI documents: %s", error)
+                self._wanted.set()
+                await asyncio.sleep(backoff.next())
+                continue
+            backoff.reset()
+            self._document = orjson.dumps(make_document(documents, self._catalog.resources().values()))
+            async with self._done:
+                self._made = version
+                self._done.notify_all()

@@ -12,7 +12,7 @@ from clusternet_engine.kube.resources import Object, Resource
 from clusternet_engine.model.schemas import Problems, Schema, find_schema, problems
 
 KEPT = 4
-"""Documents kept, those last used; the largest is about 2 MB."""
+"""Documents kept, those last used; the largest takes some MB."""
 
 
 class Schemas:
@@ -31,10 +31,13 @@ class Schemas:
         paths = (await self._get("/openapi/v3"))["paths"]
         return {path: str(entry["serverRelativeURL"]) for path, entry in paths.items()}
 
-    async def document(self, address: str) -> Object:
-        """Return a document by the address that the index gives."""
+    async def read(self, address: str) -> Object:
+        """Return a document by the address that the index gives, without the paths in it."""
+        return {"components": (await self._get(address)).get("components") or {}}
+
+    async def _document(self, address: str) -> Object:
         if address not in self._documents:
-            self._documents[address] = await self._get(address)
+            self._documents[address] = await self.read(address)
         self._documents.move_to_end(address)
         while len(self._documents) > KEPT:
             self._documents.popitem(last=False)
@@ -46,7 +49,7 @@ class Schemas:
         address = (await self.index()).get(f"{prefix}/{resource.api_version}")
         if address is None:
             return None
-        return find_schema(await self.document(address), resource.group, resource.version, resource.kind)
+        return find_schema(await self._document(address), resource.group, resource.version, resource.kind)
 
     async def problems(self, obj: Object, resource: Resource) -> Problems:
         """Return what is wrong with an object by its schema."""

@@ -105,6 +105,7 @@ class ApiServer:
                 tasks.create_task(self._follow_authority(), name="client authority")
                 tasks.create_task(self._catalog.run(), name="catalog")
                 tasks.create_task(self._trust.run(), name="trust")
+                tasks.create_task(self._openapi.run(), name="openapi")
         finally:
             await self._proxy.close()
 
@@ -128,7 +129,9 @@ class ApiServer:
             await self._authorizer.check(user, info)
             return await self._route(Call(request, info, user))
         except (ApiError, ConnectionFailed) as error:
-            return status_answer(error)
+            answer = status_answer(error)
+            log.debug("%s %s: %d: %s", request.method, request.path, answer.status, error)
+            return answer
         except web.HTTPRequestEntityTooLarge as error:
             return status_answer(refuse(413, f"the request is too large: {error.text}"))
         except Exception:

@@ -271,7 +271,9 @@ class Shadow:
         body = await _body(call) if call.request.can_read_body else {}
         options: Object = {"apiVersion": "v1", "kind": "DeleteOptions"}
         options |= {key: body[key] for key in ("preconditions", "dryRun") if body.get(key)}
-        gone = await self._store.delete(resource, name, namespace, options, _dry_run(query))
+        if dry_run := _dry_run(query):
+            options["dryRun"] = [dry_run["dryRun"]]
+        gone = await self._store.delete(resource, name, namespace, options)
         if "template" in gone:
             return json_answer(wanted_representation(call.request).object(shadow_object(gone)))
         uid = (gone.get("details") or {}).get("uid", "")

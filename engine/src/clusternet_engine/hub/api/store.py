@@ -81,9 +81,7 @@ class Store:
         except Conflict:
             raise modified(resource, name) from None
 
-    async def delete(
-        self, resource: Resource, name: str, namespace: str | None, options: Object, query: Mapping[str, str]
-    ) -> Object:
+    async def delete(self, resource: Resource, name: str, namespace: str | None, options: Object) -> Object:
         """Delete the Manifest of an object; return it as it goes, or the Status of its end.
 
         Raises:
@@ -91,7 +89,7 @@ class Store:
         """
         try:
             path = MANIFESTS.path(self.namespace, self.name(resource, name, namespace))
-            return await self._send("DELETE", path, query, options)
+            return await self._send("DELETE", path, {}, options)
         except NotFound:
             raise _not_found(resource, name) from None
 
