@@ -1,13 +1,19 @@
 """Runs module tasks by real ansible-playbook processes against the lab's parent cluster."""
 
+import asyncio
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.clusternet.core.plugins.module_utils.auth import connection_settings
 from ansible_collections.clusternet.core.plugins.module_utils.client import Client
+from clusternet_engine.kube.client import Client as EngineClient
+from clusternet_engine.kube.config import ClusterConfig
+from clusternet_lab import Lab
+from hub_site import HubProcess, account_kubeconfig, install, install_api_services, remove_api_services
 from play import Run, run_tasks
 
 ROOT = Path(__file__).parents[3]
@@ -46,8 +52,13 @@ class Fleet:
         self.namespaces: list[str] = []
         self.requests: list[str] = []
 
-    def add(self, name: str, ready: str | None = "True", labels: dict[str, str] | None = None) -> dict[str, Any]:
-        """A cluster with a namespace, a request and credentials of its own; returns its ManagedCluster."""
+    def add(
+        self, name: str, ready: str | None = "True", labels: dict[str, str] | None = None, request: bool = True
+    ) -> dict[str, Any]:
+        """A cluster with a namespace, a request and credentials of its own; returns its ManagedCluster.
+
+        A hub that runs would approve the request.
+        """
         cluster_id = str(uuid.uuid4())
         namespace = f"clusternet-{cluster_id[:5]}"
         own = {
@@ -59,17 +70,18 @@ class Fleet:
         create("POST", "/api/v1/namespaces", None, {"metadata": {"name": namespace, "labels": own}})
         self.namespaces.append(namespace)
         self.requests.append(f"clusternet-{cluster_id}")
-        create(
-            "POST",
-            f"{CLUSTERS}/clusterregistrationrequests",
-            None,
-            {
-                "apiVersion": "clusters.clusternet.io/v1beta1",
-                "kind": "ClusterRegistrationRequest",
-                "metadata": {"name": f"clusternet-{cluster_id}", "labels": own},
-                "spec": {"clusterId": cluster_id, "clusterName": name, "syncMode": "Pull"},
-            },
-        )
+        if request:
+            create(
+                "POST",
+                f"{CLUSTERS}/clusterregistrationrequests",
+                None,
+                {
+                    "apiVersion": "clusters.clusternet.io/v1beta1",
+                    "kind": "ClusterRegistrationRequest",
+                    "metadata": {"name": f"clusternet-{cluster_id}", "labels": own},
+                    "spec": {"clusterId": cluster_id, "clusterName": name, "syncMode": "Pull"},
+                },
+            )
         rbac = "/apis/rbac.authorization.k8s.io/v1"
         meta = {"name": f"clusternet-{cluster_id}"}
         create("POST", f"{rbac}/clusterroles", None, {"metadata": meta, "rules": []})
@@ -104,7 +116,7 @@ class Fleet:
         return self.report(cluster, ready) if ready else cluster
 
     def report(self, cluster: dict[str, Any], ready: str) -> dict[str, Any]:
-        """What an agent's heartbeat writes."""
+        """What the heartbeat of an agent writes that need not send another soon."""
         metadata = cluster["metadata"]
         condition = {
             "type": "Ready",
@@ -113,7 +125,12 @@ class Fleet:
             "message": f"reported {ready}",
             "lastTransitionTime": "2026-11-23T10:00:00Z",
         }
-        status = {"lastObservedTime": "2026-11-23T10:00:00Z", "k8sVersion": "v1.34.4", "conditions": [condition]}
+        status = {
+            "lastObservedTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "heartbeatFrequencySeconds": 365 * 24 * 3600,
+            "k8sVersion": "v1.34.4",
+            "conditions": [condition],
+        }
         path = f"{CLUSTERS}/namespaces/{metadata['namespace']}/managedclusters/{metadata['name']}/status"
         return self._client.request("PATCH", path, None, {"status": status}, "application/merge-patch+json")
 
@@ -142,3 +159,28 @@ def fleet(crds: None, parent: Client) -> Iterator[Fleet]:
     made = Fleet(parent)
     yield made
     made.clear()
+
+
+@pytest.fixture(scope="module")
+def publishing_parent(lab: Lab, parent: Client, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A hub that schedules and renders, and serves the shadow API; an existing lab may have one already."""
+    if parent.get("/apis/shadow/v1alpha1"):
+        yield
+        return
+    folder = tmp_path_factory.mktemp("hub")
+    port = lab.cluster("parent").engine_port
+
+    async def as_admin(work: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
+        async with EngineClient(ClusterConfig.from_kubeconfig(lab.cluster("parent").kubeconfig), qps=0) as admin:
+            return await work(admin, *arguments)
+
+    asyncio.run(as_admin(install, port))
+    kubeconfig = folder / "kubeconfig"
+    kubeconfig.touch(mode=0o600)
+    kubeconfig.write_text(asyncio.run(as_admin(account_kubeconfig, lab)))
+    gates = "--feature-gates=ShadowAPI=true,Deployer=true,FeedInventory=true,FeedInUseProtection=true"
+    hub = HubProcess(kubeconfig, folder / "hub.log", "--bind-address=127.0.0.1", f"--secure-port={port}", gates)
+    asyncio.run(as_admin(install_api_services, port))
+    yield
+    asyncio.run(as_admin(remove_api_services, port))
+    hub.end()
