@@ -298,6 +298,16 @@ def test_c2_4_c3_21_static_stays_until_the_spec_changes():
     assert result(schedule(mobile, clusters("a"), inventory)) == (["a"], {WEB_KEY: [4]})
 
 
+def test_static_asks_no_predictors_and_follows_weights_when_rebalanced():
+    options = {"subscribers": [selecting(a="1", weight=1), selecting(b="2", weight=3)], **STATIC}
+    moved = divided(
+        ["member1", "member2"], {WEB_KEY: [2, 2]}, annotations={"apps.clusternet.io/rebalance": "true"}, **options
+    )
+    plan = make_plan(moved, MEMBERS[:2], [entry(WEB, 4)], fail_over=False)
+    assert not plan.to_predict
+    assert result(plan.place({})) == (["member1", "member2"], {WEB_KEY: [1, 3]})
+
+
 # Admission
 
 
@@ -321,6 +331,7 @@ def test_b3_12_admission(hashed, replicas, inventory, due):
 
 def test_b3_12_what_was_never_scheduled_is_due():
     assert is_due(subscription(), [])
+    assert is_due(divided([], None), [entry(WEB, 1)])
 
 
 def test_dividing_waits_for_the_inventory_of_its_feeds():
