@@ -147,6 +147,25 @@ def test_a1_replication_binds_all_that_are_feasible_in_order():
     assert placement.message == "bound to 2 clusters; taint k:NoSchedule keeps away c"
 
 
+def test_replication_follows_the_clusters_without_a_change_of_its_own():
+    assert result(schedule(divided(["a"], {}), clusters("a", "b"))) == (["a", "b"], {})
+
+
+def test_what_is_tolerated_and_what_is_ready_counts():
+    lost = cluster("lost")
+    lost["status"] = {"conditions": [{"type": "Ready", "status": "Unknown", "reason": "ClusterStatusUnknown"}]}
+    found = [cluster("tainted", taints=[TAINT]), lost]
+    tolerant = subscription(clusterTolerations=[{"key": "k", "operator": "Exists"}])
+    assert result(schedule(tolerant, found))[0] == ["lost", "tainted"]
+    assert result(schedule(tolerant, found, fail_over=True))[0] == ["tainted"]
+
+
+def test_clusters_that_nobody_selects_are_not_worth_a_word():
+    found = [cluster("a", env="x"), cluster("b")]
+    placement = schedule(subscription(subscribers=[{"clusterAffinity": {"matchLabels": {"env": "x"}}}]), found)
+    assert placement.message == "bound to 1 cluster"
+
+
 def test_b3_11_bindings_are_sorted_and_replicas_go_along():
     found = [cluster("xyz", namespace="cluster-ns-03"), cluster("def", namespace="cluster-ns-01")]
     weighted = [{"clusterAffinity": {}, "weight": 1}]
@@ -337,6 +356,8 @@ def test_b3_12_what_was_never_scheduled_is_due():
 def test_dividing_waits_for_the_inventory_of_its_feeds():
     subs = subscription([WEB, API], **STATIC)
     assert obstacle(subs)[0] == Reason.WAITING_FOR_INVENTORY
+    plain = subscription([{**PLAIN, "namespace": ""}], **STATIC)
+    assert make_plan(plain, clusters("a"), [PLAIN], fail_over=False).chosen
     for inventory in ([], [WEB], [API, WEB], [WEB, {**API, "namespace": "bar"}]):
         assert obstacle(subs, inventory=inventory)[0] == Reason.WAITING_FOR_INVENTORY
     assert make_plan(subs, clusters("a"), [entry(WEB, 1), {**API, "namespace": "foo"}], fail_over=False).chosen
@@ -445,6 +466,9 @@ def test_rebalancing_moves_replicas_when_clusters_change_only():
         )
         return result(schedule(subs, found, inventory, rooms([WEB_KEY], **room)))
 
+    joined = divided(["a"], {WEB_KEY: [6]}, annotations={"apps.clusternet.io/rebalance": "true"}, **DYNAMIC)
+    assert make_plan(joined, clusters("a", "b"), inventory, fail_over=False).to_predict == inventory
+    assert not make_plan(subscription(**DYNAMIC), [cluster("a", taints=[TAINT])], inventory, fail_over=False).to_predict
     assert rebalanced(clusters("a", "b", "c"), a=7, b=7, c=10) == (["a", "b", "c"], {WEB_KEY: [2, 2, 2]})
     assert rebalanced(clusters("a"), a=7) == (["a"], {WEB_KEY: [6]})
     assert rebalanced([cluster("a", taints=[TAINT]), cluster("b")], b=7) == (["b"], {WEB_KEY: [6]})
@@ -453,7 +477,9 @@ def test_rebalancing_moves_replicas_when_clusters_change_only():
     assert rebalanced(clusters("a", "b"), replicas=(2, 1), a=0, b=90) == (["a", "b"], {WEB_KEY: [2, 4]})
 
 
-@pytest.mark.parametrize(("failed", "asked", "tolerated"), [(0, 2, True), (1, 2, False), (1, 10, True), (2, 10, False)])
+@pytest.mark.parametrize(
+    ("failed", "asked", "tolerated"), [(0, 2, True), (1, 2, False), (1, 10, True), (2, 10, False), (11, 100, False)]
+)
 def test_tolerance_of_failing_predictors(failed, asked, tolerated):
     assert within_tolerance(failed, asked) == tolerated
 
