@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from aiohttp import web
 
+from clusternet_engine.hub import feeds
 from clusternet_engine.hub.api.answers import json_answer, refuse, status_answer
 from clusternet_engine.hub.api.authentication import Authenticator
 from clusternet_engine.hub.api.authorization import Authorizer
@@ -70,7 +71,7 @@ class ApiServer:
         self._authorizer = Authorizer(client)
         self._catalog = Catalog(client)
         schemas = Schemas(client)
-        store = Store(client, caches.manifests, settings.reserved_namespace)
+        store = Store(client, caches.manifests, settings.reserved_namespace, _finalizers(settings))
         self._proxy = Proxy(caches, tunnels)
         groups: dict[str, ApiGroup] = {
             features.SHADOW_API: Shadow(client, store, self._catalog, schemas, caches.manifests),
@@ -169,3 +170,12 @@ class ApiServer:
                 raise LookupError(f"Manifests: {self._caches.manifests.last_error or 'not listed yet'}")
         except LookupError as error:
             raise ApiError(503, "ServiceUnavailable", f"the hub is not ready: {error}", retry_after=1.0) from None
+
+
+def _finalizers(settings: Settings) -> tuple[str, ...]:
+    """Return the finalizers of new Manifests: those of the hub's controller of feeds, if it runs."""
+    if not settings.enabled(features.DEPLOYER) or feeds.NAME not in settings.controllers:
+        return ()
+    if settings.enabled(features.FEED_IN_USE_PROTECTION):
+        return names.FINALIZER, names.FEED_PROTECTION_FINALIZER
+    return (names.FINALIZER,)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -22,12 +22,15 @@ class Store:
         client: of the parent cluster.
         manifests: the hub's cache of them.
         namespace: where they are kept.
+        finalizers: of new ones; the controller of feeds would add them anyway, a moment later, and so make what
+            somebody has just read outdated.
     """
 
-    def __init__(self, client: Client, manifests: Informer, namespace: str) -> None:
+    def __init__(self, client: Client, manifests: Informer, namespace: str, finalizers: Sequence[str] = ()) -> None:
         self._client = client
         self._manifests = manifests
         self.namespace = namespace
+        self._finalizers = list(finalizers)
 
     def name(self, resource: Resource, name: str, namespace: str | None) -> str:
         """Return the name of an object's Manifest: one that an old hub has made keeps its name (spec/04 §8.2)."""
@@ -59,6 +62,8 @@ class Store:
             ApiError: 409 if the object is there already, 422 if the parent refuses it.
         """
         name = manifest["template"]["metadata"]["name"]
+        if self._finalizers:
+            manifest = {**manifest, "metadata": {**manifest["metadata"], "finalizers": self._finalizers}}
         try:
             return await self._send("POST", MANIFESTS.path(self.namespace), query, manifest)
         except AlreadyExists:

@@ -1,0 +1,274 @@
+"""How native objects become Manifests and back (spec/04 §8; spec/06 B7)."""
+
+import pytest
+from clusternet_engine.kube.resources import Resource
+from clusternet_engine.model import constants as names
+from clusternet_engine.model.apply import APPLY, Manager
+from clusternet_engine.model.shadow import (
+    checked_object,
+    covers,
+    dry_run_object,
+    legacy_manifest_name,
+    make_manifest,
+    manifest_name,
+    name_problem,
+    owners,
+    scale_of,
+    shadow_object,
+    skips_validation,
+    template_of,
+    updated_manifest,
+    with_owners,
+    with_replicas,
+    without_nulls,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment", namespaced=True)
+RESERVED = "clusternet-reserved"
+REPLICAS = ("spec", "replicas")
+
+
+def deployment(**metadata):
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "web", "namespace": "foo", **metadata},
+        "spec": {"replicas": 3},
+    }
+
+
+def service(**spec):
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s", "namespace": "foo"}, "spec": spec}
+
+
+def test_b7_8_names():
+    assert manifest_name("foos", "abc.def-bar", "kube-system") == "foos.kube-system.abc.def-bar"
+    assert manifest_name("bars", "abc") == "bars.abc"
+    assert legacy_manifest_name("foos", "abc", "ns") == "foos-ns-abc"
+    assert legacy_manifest_name("bars", "abc") == "bars-abc"
+
+
+@pytest.mark.parametrize(
+    ("name", "namespace", "problem"),
+    [
+        ("web", "foo", ""),
+        ("a" * 63, None, ""),
+        ("a" * 64, "foo", "63 characters"),
+        ("system:x", "foo", "value of a label"),
+        ("", "foo", "value of a label"),
+        ("Web", "foo", "lower case"),
+        ("a_b", None, "lower case"),
+        ("web", "Foo", "'Foo' is not the name of a namespace"),
+    ],
+)
+def test_c3_18_names_that_no_label_can_hold(name, namespace, problem):
+    found = name_problem("deployments", name, namespace)
+    assert (found is None) == (problem == "")
+    assert problem in (found or "")
+
+
+def test_a_manifest_has_the_labels_of_its_object_and_tells_what_it_is():
+    obj = deployment(labels={"app": "web", names.CONFIG_NAME_LABEL: "forged"})
+    assert make_manifest(obj, DEPLOYMENTS, RESERVED) == {
+        "apiVersion": "apps.clusternet.io/v1alpha1",
+        "kind": "Manifest",
+        "metadata": {
+            "name": "deployments.foo.web",
+            "namespace": RESERVED,
+            "labels": {
+                "app": "web",
+                "apps.clusternet.io/config.group": "apps",
+                "apps.clusternet.io/config.version": "v1",
+                "apps.clusternet.io/config.kind": "Deployment",
+                "apps.clusternet.io/config.name": "web",
+                "apps.clusternet.io/config.namespace": "foo",
+            },
+        },
+        "template": obj,
+    }
+
+
+def test_labels_that_the_object_loses_leave_the_manifest():
+    before = make_manifest(deployment(labels={"go": "1", "stay": "1"}), DEPLOYMENTS, RESERVED)
+    before["metadata"]["labels"]["some-uid"] = "Base"
+    after = updated_manifest(before, deployment(labels={"stay": "2"}), DEPLOYMENTS)
+    labels = after["metadata"]["labels"]
+    assert (labels["stay"], labels["some-uid"], "go" in labels) == ("2", "Base", False)
+    bare = {"metadata": {"name": "x"}, "template": {}}
+    assert updated_manifest(bare, deployment(), DEPLOYMENTS)["template"] == deployment()
+
+
+def test_b7_12_an_object_shows_the_identity_of_its_manifest():
+    manifest = make_manifest(deployment(annotations={"a": "1"}), DEPLOYMENTS, RESERVED)
+    identity = {"generation": 6, "resourceVersion": "77", "uid": "u", "creationTimestamp": "2026-01-01T00:00:00Z"}
+    manifest["metadata"] |= identity
+    assert shadow_object(manifest) == deployment(annotations={"a": "1"}, **identity)
+    manifest["metadata"]["annotations"] = {names.FEED_PROTECTION_ANNOTATION: "in use"}
+    shown = shadow_object(manifest)["metadata"]["annotations"]
+    assert shown == {"a": "1", names.FEED_PROTECTION_ANNOTATION: "in use"}
+
+
+def test_what_is_kept_of_an_object():
+    obj = deployment(
+        uid="u",
+        resourceVersion="1",
+        managedFields=[],
+        selfLink="/x",
+        generateName="web-",
+        creationTimestamp=None,
+        annotations={names.FEED_PROTECTION_ANNOTATION: "in use"},
+    )
+    assert template_of({**obj, "status": {}}) == deployment(labels={names.CREATED_BY_LABEL: "clusternet-hub"})
+    kept = template_of(deployment(annotations={"a": "1"}))
+    assert kept["metadata"]["annotations"] == {"a": "1"}
+
+
+@given(st.dictionaries(st.sampled_from(["a", "b", "uid", "status"]), st.text()))
+def test_keeping_twice_is_keeping_once(metadata):
+    once = template_of(deployment(**metadata))
+    assert template_of(once) == once
+
+
+def test_owners_are_remembered_and_shown():
+    manifest = make_manifest(deployment(), DEPLOYMENTS, RESERVED)
+    assert owners(manifest) == []
+    manager = Manager("me", APPLY, "apps/v1", frozenset({("f:spec", "f:replicas")}))
+    manifest = with_owners(manifest, [manager])
+    assert owners(manifest) == [manager]
+    shown = shadow_object(manifest)["metadata"]["managedFields"]
+    assert shown[0]["fieldsV1"] == {"f:spec": {"f:replicas": {}}}
+    assert "managedFields" not in template_of(shadow_object(manifest))["metadata"]
+
+
+def test_skip_validating():
+    assert not skips_validation(deployment())
+    assert not skips_validation(deployment(annotations={names.SKIP_VALIDATING_ANNOTATION: "yes"}))
+    assert skips_validation(deployment(annotations={names.SKIP_VALIDATING_ANNOTATION: "true"}))
+
+
+def test_a_dry_run_takes_place_elsewhere():
+    obj = deployment()
+    assert dry_run_object(obj, RESERVED, "webabc")["metadata"] == {"name": "webabc", "namespace": RESERVED}
+    assert obj == deployment()
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "n"}}
+    assert dry_run_object(namespace, RESERVED, "m")["metadata"] == {"name": "m"}
+
+
+def test_addresses_and_ports_of_the_child_are_no_matter_of_the_dry_run():
+    sent = dry_run_object(
+        service(
+            clusterIP="10.0.0.1", clusterIPs=["10.0.0.1"], healthCheckNodePort=30001, ports=[{"nodePort": 30080}, "x"]
+        ),
+        RESERVED,
+        "s",
+    )
+    assert sent["spec"] == {"ports": [{}, "x"]}
+    assert dry_run_object(service(ports=[{"nodePort": "x"}]), RESERVED, "s")["spec"] == {"ports": [{"nodePort": "x"}]}
+    assert dry_run_object(service(ports="x", clusterIP="None"), RESERVED, "s")["spec"] == {
+        "ports": "x",
+        "clusterIP": "None",
+    }
+    assert dry_run_object({**service(), "spec": None}, RESERVED, "s")["spec"] is None
+
+
+@pytest.mark.parametrize(
+    ("given_spec", "answered", "kept"),
+    [
+        (
+            {"type": "NodePort", "ports": [{"port": 80}, {"port": 81, "nodePort": 30081}]},
+            {
+                "type": "NodePort",
+                "clusterIP": "10.0.0.1",
+                "clusterIPs": ["10.0.0.1"],
+                "ports": [{"port": 80, "nodePort": 31000}, {"port": 81, "nodePort": 31001}],
+            },
+            {"type": "NodePort", "ports": [{"port": 80}, {"port": 81, "nodePort": 30081}]},
+        ),
+        (
+            {"clusterIP": "None"},
+            {"clusterIP": "None", "clusterIPs": ["None"]},
+            {"clusterIP": "None", "clusterIPs": ["None"]},
+        ),
+        (
+            {"type": "LoadBalancer", "ports": [{"port": 80}]},
+            {"type": "LoadBalancer", "healthCheckNodePort": 32000, "ports": [{"port": 80, "nodePort": 31000}]},
+            {"type": "LoadBalancer", "ports": [{"port": 80}]},
+        ),
+    ],
+)
+def test_b7_9_services(given_spec, answered, kept):
+    """Better than there: a chosen node port stays (C3.17)."""
+    assert checked_object(service(**answered), service(**given_spec))["spec"] == kept
+
+
+def job(labels, selector=None, **metadata):
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": "j", "namespace": "foo"},
+        "spec": {
+            **({"selector": selector} if selector is not None else {}),
+            "template": {"metadata": {"creationTimestamp": None, "labels": labels, **metadata}},
+        },
+    }
+
+
+def test_b7_10_jobs():
+    made = {"controller-uid": "u", "batch.kubernetes.io/controller-uid": "u"}
+    answer = job(
+        {**made, "job-name": "jabc", "batch.kubernetes.io/job-name": "jabc", "mine": "1"}, {"matchLabels": dict(made)}
+    )
+    assert checked_object(answer, job({}))["spec"] == {
+        "template": {"metadata": {"labels": {"job-name": "j", "mine": "1"}}}
+    }
+    answer = job(dict(made), {"matchLabels": {**made, "mine": "1"}})
+    assert checked_object(answer, job({}))["spec"] == {
+        "selector": {"matchLabels": {"mine": "1"}},
+        "template": {"metadata": {}},
+    }
+    assert checked_object(job({}), job({}))["spec"] == {"template": {"metadata": {}}}
+
+
+def test_the_object_checked_has_its_own_name_again():
+    answer = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "nabc", "uid": "u"}, "status": {}}
+    asked = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "n"}}
+    assert checked_object(answer, asked)["metadata"]["name"] == "n"
+    answer["metadata"]["labels"] = {"kubernetes.io/metadata.name": "nabc"}
+    assert checked_object(answer, asked)["metadata"]["labels"]["kubernetes.io/metadata.name"] == "n"
+    template = {**deployment(), "spec": {"template": {"metadata": "x"}}}
+    assert checked_object(template, deployment())["spec"] == {"template": {"metadata": "x"}}
+
+
+def test_covers():
+    assert covers({"a": [{"b": 1, "default": 2}], "c": 1}, {"a": [{"b": 1}]})
+    assert not covers({"a": [{"b": 1}]}, {"a": [{"b": 2}]})
+    assert not covers({"a": [1, 2]}, {"a": [1]})
+    assert not covers({"a": 1}, {"a": [1]})
+    assert not covers(1, {"a": 1})
+    assert not covers({}, {"a": 1})
+
+
+def test_scale():
+    obj = deployment(uid="u")
+    obj["spec"]["selector"] = {"matchLabels": {"a": "1", "b": "2"}}
+    assert scale_of(obj, REPLICAS) == {
+        "apiVersion": "autoscaling/v1",
+        "kind": "Scale",
+        "metadata": {"name": "web", "namespace": "foo", "uid": "u"},
+        "spec": {"replicas": 3},
+        "status": {"replicas": 3, "selector": "a=1,b=2"},
+    }
+    bare = {"apiVersion": "v1", "kind": "X", "metadata": {"name": "x"}}
+    assert scale_of(bare, REPLICAS)["status"] == {"replicas": 0}
+    controller = {**deployment(), "spec": {"replicas": 1, "selector": {"app": "x"}}}
+    assert scale_of(controller, REPLICAS)["status"]["selector"] == "app=x"
+    assert "selector" not in scale_of({**deployment(), "spec": {"selector": "x"}}, REPLICAS)["status"]
+    assert with_replicas(obj, REPLICAS, 9)["spec"]["replicas"] == 9
+    assert obj["spec"]["replicas"] == 3
+    assert with_replicas(bare, REPLICAS, 2)["spec"] == {"replicas": 2}
+
+
+def test_without_nulls():
+    assert without_nulls({"a": None, "b": [{"c": None}], "d": {"e": None}}) == {"b": [{}], "d": {}}
