@@ -176,9 +176,8 @@ class Releases:
             arguments += ["--reset-values", "--history-max", str(HISTORY)]
         # Atomic runs may need their time twice: to fail, and to undo.
         await self._write(release, {"phase": f"pending-{verb}", "description": ""})
-        await self._helm.run(
-            place.objects.client.config, arguments, timeout=2 * place.timeout, archive=archive, values=values
-        )
+        async with place.objects.client.outside() as config:
+            await self._helm.run(config, arguments, timeout=2 * place.timeout, archive=archive, values=values)
         done = await self._record(place)
         if done is None:
             raise HelmFailed(f"helm {verb} has ended well, but {place.namespace} has no record of {place.name}")
@@ -216,7 +215,8 @@ class Releases:
     async def _uninstall(self, place: _Place, spec: Object) -> None:
         arguments = ["uninstall", place.name, "--namespace", place.namespace, "--timeout", f"{place.timeout}s"]
         arguments += ["--ignore-not-found", *(["--no-hooks"] if spec.get("disableHooks") else [])]
-        await self._helm.run(place.objects.client.config, arguments, timeout=place.timeout)
+        async with place.objects.client.outside() as config:
+            await self._helm.run(config, arguments, timeout=place.timeout)
 
     async def _failed(self, release: Object, place: _Place, reason: str, *, located: bool) -> None:
         try:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from clusternet_engine.deploy.errors import Unreachable
 from clusternet_engine.deploy.objects import BURST, QPS, Objects
 from clusternet_engine.hub.caches import Caches
+from clusternet_engine.hub.tunnels import TunnelRoute, Tunnels
 from clusternet_engine.kube.cache import Change
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.config import ClusterConfig, ConfigError
@@ -37,10 +38,12 @@ class Children:
 
     Args:
         caches: of the parent cluster.
+        tunnels: of the agents; None if this hub doesn't serve them.
     """
 
-    def __init__(self, caches: Caches) -> None:
+    def __init__(self, caches: Caches, tunnels: Tunnels | None) -> None:
         self._caches = caches
+        self._tunnels = tunnels
         self._children: dict[str, _Child] = {}
         self._closing: set[asyncio.Task[None]] = set()
         caches.clusters.add_handler(self._on_cluster)
@@ -53,13 +56,14 @@ class Children:
         """
         config = self._config(cluster)
         namespace = cluster["metadata"]["namespace"]
-        text = repr((config.server, config.ca_data, config.token))
+        route = self._route(cluster)
+        text = repr((config.server, config.ca_data, config.token, route is None))
         fingerprint = hashlib.sha256(text.encode()).digest()
         known = self._children.get(namespace)
         if known is not None and known.fingerprint == fingerprint:
             return known.objects
         try:
-            client = Client(config, qps=QPS, burst=BURST, user_agent=names.HUB)
+            client = Client(config, qps=QPS, burst=BURST, user_agent=names.HUB, route=route)
         except ConfigError as error:
             raise Unreachable(str(error)) from None
         await client.__aenter__()
@@ -75,6 +79,12 @@ class Children:
         children, self._children = self._children, {}
         for child in children.values():
             await child.objects.client.close()
+
+    def _route(self, cluster: Object) -> TunnelRoute | None:
+        """Return the way through the tunnel, if the cluster's agent holds one."""
+        if self._tunnels is None or not (cluster.get("status") or {}).get("useSocket"):
+            return None
+        return self._tunnels.route(cluster["spec"]["clusterId"])
 
     def _config(self, cluster: Object) -> ClusterConfig:
         metadata, status = cluster["metadata"], cluster.get("status") or {}

@@ -79,7 +79,7 @@ class Hub:
     def __init__(self, client: Client, settings: Settings) -> None:
         self.caches = Caches(client, reserved_namespace=settings.reserved_namespace)
         self.tunnels = Tunnels()
-        controllers = _controllers(client, self.caches, settings)
+        controllers = _controllers(client, self.caches, settings, self.tunnels)
         self._controllers = {name: controllers[name] for name in settings.controllers}
         metrics.CLUSTERS_REGISTERED.set_function(lambda: len(self.caches.clusters.items()))
         metrics.CLUSTERS_READY.set_function(lambda: sum(map(_is_ready, self.caches.clusters.items())))
@@ -93,7 +93,7 @@ class Hub:
                 tasks.create_task(controller.run(), name=name)
 
 
-def _controllers(client: Client, caches: Caches, settings: Settings) -> dict[str, Runs]:
+def _controllers(client: Client, caches: Caches, settings: Settings, tunnels: Tunnels) -> dict[str, Runs]:
     recorder = EventRecorder(client, names.HUB)
     initialization = settings.enabled(features.CLUSTER_INIT)
     return {
@@ -114,7 +114,7 @@ def _controllers(client: Client, caches: Caches, settings: Settings) -> dict[str
         feeds.NAME: Feeds(client, caches, settings),
         overrides.NAME: Overrides(client, caches, settings),
         aggregator.NAME: Aggregator(client, caches, recorder, settings),
-        pusher.NAME: Pusher(client, caches, recorder, settings),
+        pusher.NAME: Pusher(client, caches, recorder, settings, tunnels),
         charts.NAME: Charts(client, caches, recorder, settings),
     }
 

@@ -7,6 +7,7 @@ from clusternet_engine.deploy.publisher import Sources
 from clusternet_engine.hub.caches import BY_NAMESPACE, Caches
 from clusternet_engine.hub.children import Children
 from clusternet_engine.hub.settings import Settings
+from clusternet_engine.hub.tunnels import Tunnels
 from clusternet_engine.kube.cache import Change
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.events import EventRecorder
@@ -26,11 +27,14 @@ class Pusher:
         caches: of the parent cluster.
         recorder: of events.
         settings: the hub's flags.
+        tunnels: of the agents.
     """
 
-    def __init__(self, client: Client, caches: Caches, recorder: EventRecorder, settings: Settings) -> None:
+    def __init__(
+        self, client: Client, caches: Caches, recorder: EventRecorder, settings: Settings, tunnels: Tunnels
+    ) -> None:
         self._enabled = settings.enabled(features.DEPLOYER)
-        self._children = Children(caches)
+        self._children = Children(caches, tunnels if settings.enabled(features.SOCKET_CONNECTION) else None)
         self._publishing = Publishing(
             "hub",
             parent=client,

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 
 from clusternet_engine import metrics
+from clusternet_engine.kube.config import ClusterConfig
 from clusternet_engine.model.dialling import join_address
+from clusternet_engine.model.proxying import direct_target
+from clusternet_engine.tunnel.relay import Entrance
 from clusternet_engine.tunnel.session import Session
 from clusternet_engine.tunnel.stream import StreamError
 
@@ -53,15 +58,53 @@ class Tunnels:
         """Return the newest open session of a cluster; an older one may lead to an agent that is gone (spec/04 §2)."""
         return next((one for one in reversed(self._sessions.get(cluster_id, ())) if not one.closed), None)
 
-    def connector(self, cluster_id: str) -> TunnelConnector:
-        """Return connections to what a cluster's agent reaches, for an `aiohttp.ClientSession`."""
+    def open_session(self, cluster_id: str) -> Session:
+        """Return the session to use for a cluster.
 
-        def current() -> Session:
-            if (session := self.session(cluster_id)) is None:
-                raise Disconnected(f"the agent of cluster {cluster_id} is disconnected")
-            return session
+        Raises:
+            Disconnected: there is none.
+        """
+        if (session := self.session(cluster_id)) is None:
+            raise Disconnected(f"the agent of cluster {cluster_id} is disconnected")
+        return session
 
-        return TunnelConnector(current)
+    def route(self, cluster_id: str) -> TunnelRoute:
+        """Return the way to what a cluster's agent reaches."""
+        return TunnelRoute(lambda: self.open_session(cluster_id))
+
+
+class TunnelRoute:
+    """The way to a child through its tunnel; goes on with the next session when one has ended.
+
+    Args:
+        session: returns the session to use, or raises `Disconnected`.
+    """
+
+    def __init__(self, session: Callable[[], Session]) -> None:
+        self._session = session
+
+    def connector(self) -> TunnelConnector:
+        """Return connections for an `aiohttp.ClientSession`."""
+        return TunnelConnector(self._session)
+
+    @contextlib.asynccontextmanager
+    async def forwarded(self, config: ClusterConfig) -> AsyncIterator[ClusterConfig]:
+        """Listen on loopback for programs that can't use the tunnel by themselves."""
+        target = direct_target(config.server)
+
+        def entrance() -> Entrance:
+            return Entrance(lambda: self._session().open("tcp", target.address))
+
+        server = await asyncio.get_running_loop().create_server(entrance, "127.0.0.1", 0)
+        try:
+            port = server.sockets[0].getsockname()[1]
+            yield replace(
+                config,
+                server=f"{target.scheme}://127.0.0.1:{port}{target.path}",
+                tls_server_name=config.tls_server_name or target.host,
+            )
+        finally:
+            server.close()
 
 
 class TunnelConnector(aiohttp.BaseConnector):

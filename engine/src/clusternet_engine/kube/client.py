@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -73,6 +73,16 @@ class Response:
     body: bytes
 
 
+class Route(Protocol):
+    """A way to an API server that is no network path of this host."""
+
+    def connector(self) -> aiohttp.BaseConnector:
+        """The connections to use."""
+
+    def forwarded(self, config: ClusterConfig) -> contextlib.AbstractAsyncContextManager[ClusterConfig]:
+        """A configuration by which other programs on this host get there, for as long as it is open."""
+
+
 class Client:
     """Requests to one API server with one identity, over kept-alive connections.
 
@@ -86,6 +96,7 @@ class Client:
 
     :param qps: requests a second after the burst; 0 = no limit.
     :param burst: requests let through at once.
+    :param route: how to get there; ``None`` = by the network.
     :raises ConfigError: CA or client certificate are unreadable.
     """
 
@@ -95,20 +106,22 @@ class Client:
         qps: float = 50.0,
         burst: int = 100,
         user_agent: str = "clusternet-engine",
+        route: Route | None = None,
     ) -> None:
         self.config = config
         self._limiter = TokenBucket(qps, burst)
         self._tokens = token_source(config)
         self._user_agent = user_agent
-        self._proxy = config.proxy_url or _environment_proxy(config.server)
+        self._route = route
+        self._proxy = None if route else config.proxy_url or _environment_proxy(config.server)
         self._ssl = _ssl_context(config)
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=MAX_CONNECTIONS, ssl=self._ssl, keepalive_timeout=90.0, socket_factory=_keepalive_socket
-            ),
+            connector=self._route.connector()
+            if self._route
+            else aiohttp.TCPConnector(limit=MAX_CONNECTIONS, keepalive_timeout=90.0, socket_factory=_keepalive_socket),
             headers={"User-Agent": self._user_agent, "Accept": "application/json"},
             cookie_jar=aiohttp.DummyCookieJar(),
         )
@@ -124,6 +137,10 @@ class Client:
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+    def outside(self) -> contextlib.AbstractAsyncContextManager[ClusterConfig]:
+        """A configuration by which other programs on this host get to the same server, for as long as it is open."""
+        return self._route.forwarded(self.config) if self._route else contextlib.nullcontext(self.config)
 
     async def get(
         self, resource: Resource, name: str, namespace: str | None = None, *, subresource: str | None = None
@@ -334,6 +351,7 @@ class Client:
                             url,
                             headers=await self._authorization(renew),
                             proxy=self._proxy,
+                            ssl=self._ssl,
                             server_hostname=self.config.tls_server_name,
                             autoping=False,
                             max_msg_size=max_message,
@@ -413,6 +431,7 @@ class Client:
             url,
             allow_redirects=False,
             proxy=self._proxy,
+            ssl=self._ssl,
             server_hostname=self.config.tls_server_name,
             **arguments,
         )
@@ -491,7 +510,7 @@ def _explain(error: Exception, seconds: float) -> tuple[str, str]:
         case aiohttp.ClientConnectorError() if isinstance(error.os_error, ConnectionRefusedError):
             return "refused", "connection refused"
         case aiohttp.ClientConnectorError():
-            return "unreachable", f"can't connect: {error.strerror}"
+            return "unreachable", f"can't connect: {error.strerror or error.os_error}"
         case aiohttp.ServerDisconnectedError() | aiohttp.ClientPayloadError() | ConnectionError():
             return "closed", "the server closed the connection before its answer was complete"
         case aiohttp.ClientResponseError():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from clusternet_engine.tunnel.stream import Stream
 
@@ -23,7 +23,7 @@ class _End(asyncio.Protocol):
     """Protocol of one side: what it receives is written to the other side, at the pace of that one."""
 
     def __init__(self, other: asyncio.Transport) -> None:
-        self._other = other
+        self._other: asyncio.Transport = other
 
     def data_received(self, data: bytes) -> None:
         self._other.write(data)
@@ -41,6 +41,27 @@ class _End(asyncio.Protocol):
             self._other.fail(str(exc))
         else:
             self._other.abort()
+
+
+class Entrance(_End):
+    """Protocol of a connection that was accepted and goes on through a session.
+
+    Args:
+        open_stream: opens the stream to go on by; may fail with OSError or ValueError.
+    """
+
+    def __init__(self, open_stream: Callable[[], Stream]) -> None:
+        self._open = open_stream
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        accepted = cast("asyncio.Transport", transport)
+        self._other = accepted
+        try:
+            stream = self._other = self._open()
+        except (OSError, ValueError):
+            accepted.abort()
+        else:
+            stream.start(_End(accepted))
 
 
 async def relay(stream: Stream, network: str, address: str, dial: Dial) -> None:

@@ -30,7 +30,7 @@ from clusternet_engine.hub.api.sockets import Sockets
 from clusternet_engine.hub.tunnels import Tunnels
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.config import ClusterConfig
-from clusternet_engine.kube.errors import ApiError
+from clusternet_engine.kube.errors import ApiError, ConnectionFailed
 from clusternet_engine.kube.tls import load_key_pair
 from clusternet_engine.model.dialling import Destinations, parse_destination
 from cryptography import x509
@@ -584,3 +584,32 @@ def test_discovery() -> None:
         ("sockets", "Socket", False),
         ("sockets/proxy", "Socket", False),
     ]
+
+
+async def test_clients_of_the_hub_go_through_the_tunnel(site: Site) -> None:
+    """What deployment uses: a client, and a way for programs such as Helm."""
+    config = ClusterConfig(
+        server=site.cluster["status"]["apiserverURL"] + "/", ca_data=site.child.authority.certificate, token="t"
+    )
+    async with Client(config, route=site.tunnels.route(ID)) as client:
+        seen = json.loads((await client.raw("GET", "/x")).body)
+        assert (seen["path"], ["Authorization", "Bearer t"] in seen["headers"]) == ("/x", True)
+        async with client.outside() as outside:
+            assert outside.server != config.server
+            assert (outside.tls_server_name, outside.token) == ("127.0.0.1", "t")
+            async with Client(outside) as program:
+                assert json.loads((await program.raw("GET", "/y")).body)["path"] == "/y"
+        async with Client(outside) as program:
+            with pytest.raises(ConnectionFailed, match="refused"):
+                await program.raw("GET", "/y")
+        sessions = dict(site.tunnels._sessions)
+        site.tunnels._sessions.clear()
+        async with Client(config, route=site.tunnels.route(ID)) as other:
+            with pytest.raises(ConnectionFailed, match="is disconnected"):
+                await other.raw("GET", "/x")
+            async with other.outside() as outside, Client(outside) as program:
+                with pytest.raises(ConnectionFailed):
+                    await program.raw("GET", "/y")
+        site.tunnels._sessions.update(sessions)
+    async with Client(config) as client, client.outside() as outside:
+        assert outside is config

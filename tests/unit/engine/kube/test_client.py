@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 import pytest
 from aiohttp import web
+from clusternet_engine.certificates import self_signed
 from clusternet_engine.kube import client as client_module
 from clusternet_engine.kube import credentials
 from clusternet_engine.kube.client import Client, PatchType
@@ -32,7 +33,6 @@ from clusternet_engine.kube.errors import (
 from clusternet_engine.kube.ratelimit import TokenBucket
 from clusternet_engine.kube.resources import CONFIG_MAPS, NAMESPACES
 from clusternet_engine.kube.tls import load_key_pair
-from clusternet_engine.serving import self_signed_certificate
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -240,7 +240,8 @@ async def test_watch_takes_the_new_token_too(server: Any, tmp_path: Path, answer
 
 @pytest.fixture
 async def tls_server(tmp_path: Path) -> Any:
-    certificate, key = self_signed_certificate()
+    pair = self_signed()
+    certificate, key = pair.certificate, pair.key
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     load_key_pair(context, certificate, key)
     app = web.Application()
@@ -256,7 +257,7 @@ async def tls_server(tmp_path: Path) -> Any:
 
 async def test_tls_is_verified(tls_server: Any) -> None:
     url, certificate = tls_server
-    other_certificate, _ = self_signed_certificate()
+    other_certificate = self_signed().certificate
     async with Client(ClusterConfig(server=url, ca_data=certificate)) as client:
         assert await client.get(NAMESPACES, "x")
     for ca_data in (None, other_certificate):

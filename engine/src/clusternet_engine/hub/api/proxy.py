@@ -150,7 +150,7 @@ class Proxy:
         client = self._clients.get(cluster_id)
         if client is None:
             client = self._clients[cluster_id] = aiohttp.ClientSession(
-                connector=self._tunnels.connector(cluster_id),
+                connector=self._tunnels.route(cluster_id).connector(),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
                 skip_auto_headers=_AUTOMATIC_HEADERS,
