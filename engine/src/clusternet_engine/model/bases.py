@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 
 import orjson
@@ -11,6 +10,7 @@ from clusternet_engine.kube.resources import BASES, LOCALIZATIONS, Object
 from clusternet_engine.model import constants as names
 from clusternet_engine.model.feeds import feed_key
 from clusternet_engine.model.inventory import has_replicas
+from clusternet_engine.model.names import derived_suffix
 from clusternet_engine.model.spec_hash import spec_hash
 
 SUBSCRIPTION_NAME_IN_LABELS = 57
@@ -18,16 +18,6 @@ SUBSCRIPTION_NAME_IN_LABELS = 57
 
 _NAME_BUDGET = 52
 """Characters of a Subscription's name that are kept, so that `<base>-helm` can be the value of a label."""
-
-
-def suffix(*parts: str) -> str:
-    """Return five characters as of Kubernetes' generated names, the same ones for the same parts every time."""
-    number = int.from_bytes(hashlib.sha256("\0".join(parts).encode()).digest()[:8], "big")
-    text = ""
-    for _ in range(names.RANDOM_LENGTH):
-        number, index = divmod(number, len(names.RANDOM_ALPHABET))
-        text += names.RANDOM_ALPHABET[index]
-    return text
 
 
 def base_names(subscription: Object, namespace: str) -> Iterator[str]:
@@ -41,7 +31,7 @@ def base_names(subscription: Object, namespace: str) -> Iterator[str]:
     stem = metadata["name"].replace(".", "-")[:_NAME_BUDGET].rstrip("-")
     attempt = 0
     while True:
-        yield f"{stem}-{suffix(metadata['uid'], namespace, str(attempt))}"
+        yield stem + "-" + derived_suffix(f"{metadata['uid']}/{namespace}/{attempt}")
         attempt += 1
 
 
@@ -185,7 +175,7 @@ def _replica_localization(
         "apiVersion": LOCALIZATIONS.api_version,
         "kind": LOCALIZATIONS.kind,
         "metadata": {
-            "name": name or f"{metadata['name']}-{suffix(feed_key(feed))}",
+            "name": name or f"{metadata['name']}-{derived_suffix(feed_key(feed))}",
             "namespace": metadata["namespace"],
             "labels": {
                 names.CREATED_BY_LABEL: names.CREATED_BY_CONTROLLER_MANAGER,

@@ -46,8 +46,8 @@ class _Loader(yaml.SafeLoader if not yaml.__with_libyaml__ else yaml.CSafeLoader
         """Return the number as it is written: decimal, 0x, 0b, or octal with 0 or 0o."""
         text = node.value.replace("_", "")
         sign, digits = (-1, text[1:]) if text[0] == "-" else (1, text.removeprefix("+"))
-        if re.fullmatch("0[0-7]+", digits):
-            return sign * int(digits, 8)
+        if digits.isdigit():
+            return sign * int(digits, 8 if digits[0] == "0" and not set(digits) & {"8", "9"} else 10)
         return sign * int(digits, 0)
 
 
@@ -59,7 +59,7 @@ _resolve("bool", "true|True|TRUE|false|False|FALSE", "tTfF")
 _resolve("null", "~|null|Null|NULL|", "~nN")
 _Loader.yaml_implicit_resolvers.setdefault("", []).append(("tag:yaml.org,2002:null", re.compile("^$")))
 _resolve("merge", "<<", "<")
-_resolve("int", "[-+]?(?:0b[01_]+|0o?[0-7_]+|0|[1-9][0-9_]*|0x[0-9a-fA-F_]+)", "-+0123456789")
+_resolve("int", "[-+]?(?:0b[01_]+|0o[0-7_]+|[0-9][0-9_]*|0x[0-9a-fA-F_]+)", "-+0123456789")
 _resolve("float", r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?", "-+.0123456789")
 _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.whole_number)
 

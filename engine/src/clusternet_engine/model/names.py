@@ -38,11 +38,15 @@ def derived_names(cluster_id: str) -> Iterator[str]:
     """
     attempt = 0
     while True:
-        digest = hashlib.sha256(f"{cluster_id}/{attempt}".encode()).digest()
-        number = int.from_bytes(digest[:8], "big")
-        suffix = ""
-        for _ in range(names.RANDOM_LENGTH):
-            number, index = divmod(number, len(names.RANDOM_ALPHABET))
-            suffix += names.RANDOM_ALPHABET[index]
-        yield names.PREFIX + suffix
+        yield names.PREFIX + derived_suffix(f"{cluster_id}/{attempt}")
         attempt += 1
+
+
+def derived_suffix(text: str) -> str:
+    """Return five characters as at the end of Kubernetes' generated names, the same ones for a text every time."""
+    number = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+    suffix = ""
+    for _ in range(names.RANDOM_LENGTH):
+        number, index = divmod(number, len(names.RANDOM_ALPHABET))
+        suffix += names.RANDOM_ALPHABET[index]
+    return suffix
