@@ -18,13 +18,17 @@ import pytest
 from agent_site import AgentSite
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.config import ClusterConfig
-from clusternet_engine.kube.resources import SECRETS
+from clusternet_engine.kube.resources import SECRETS, Resource
 from clusternet_lab import Lab, programs
-from hub_site import HubProcess, install_api_services, remove_api_services
+from deploying import Deployed
+from hub_site import HubProcess, eventually, install_api_services, remove_api_services
+from publishing import FakeCluster, config_map
 from tunnel_site import GATES, TunnelSite, kubectl
 
 GROUP = "proxies.clusternet.io"
 ADMIN = "kubernetes-admin"
+HUB_GATES = f"{GATES},Deployer=true"
+CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap", namespaced=True)
 
 
 class TunnelHub:
@@ -33,7 +37,7 @@ class TunnelHub:
     def __init__(self, kubeconfig: Path, log: Path, port: int) -> None:
         self._kubeconfig = kubeconfig
         self._log = log
-        self._flags = ("--bind-address=127.0.0.1", f"--secure-port={port}", GATES)
+        self._flags = ("--bind-address=127.0.0.1", f"--secure-port={port}", HUB_GATES)
         self.start()
 
     @property
@@ -233,6 +237,34 @@ async def test_a_killed_agent_is_an_error_at_once_and_a_new_one_serves(tunnel: T
         assert time.monotonic() - began < 2
     tunnel.start_agent()
     await tunnel.is_connected()
+
+
+async def test_pushed_objects_go_through_the_tunnel(
+    lab: Lab, tunnel_hub: TunnelHub, site: AgentSite, tmp_path: Path
+) -> None:
+    tunnel = TunnelSite(lab, site, tmp_path)
+    await tunnel.start("--cluster-sync-mode=Push", f"{GATES},AppPusher=true")
+    metadata = (await site.managed_cluster())["metadata"]
+    deployed = Deployed(site.parent, FakeCluster(metadata["name"], metadata["namespace"], tunnel.id))
+
+    async def content() -> dict[str, str]:
+        return dict((await site.child.get(CONFIG_MAPS, "pushed", site.namespace))["data"])
+
+    await deployed.create(config_map("pushed", site.namespace, a="1"))
+    await deployed.reaches("Success")
+    assert await content() == {"a": "1"}
+    tunnel.agent.stop()
+    await deployed.change(config_map("pushed", site.namespace, a="2"))
+    await eventually(lambda: told(tunnel_hub), 10)
+    assert await content() == {"a": "1"}
+    tunnel.start_agent()
+    await deployed.reaches("Success")
+    assert await content() == {"a": "2"}
+    await tunnel.end()
+
+
+async def told(hub: TunnelHub) -> bool:
+    return "is disconnected" in hub.log
 
 
 @pytest.mark.parametrize("gracefully", [True, False])

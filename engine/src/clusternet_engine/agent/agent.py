@@ -161,5 +161,6 @@ class Agent:
         """Return what the hub may connect to: this cluster's API server, its predictor, what the operator lists."""
         urls = [self._child_url]
         if self._settings.predictor and self._predictor_address:
-            urls.append(self._predictor_address)
+            address = self._predictor_address
+            urls.append(address if "://" in address else f"http://{address}")
         return Destinations(urls, self._settings.socket_destinations)

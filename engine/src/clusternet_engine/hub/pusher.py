@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from clusternet_engine.deploy.assembly import Publishing
 from clusternet_engine.deploy.publisher import Sources
-from clusternet_engine.hub.caches import BY_NAMESPACE, Caches
+from clusternet_engine.hub.caches import BY_CLUSTER, BY_NAMESPACE, Caches
 from clusternet_engine.hub.children import Children
 from clusternet_engine.hub.settings import Settings
 from clusternet_engine.hub.tunnels import Tunnels
@@ -44,7 +44,9 @@ class Pusher:
             helm_binary=settings.helm_binary,
             workers=_WORKERS,
         )
+        self._clusters = caches.clusters
         caches.child_credentials.add_handler(self._on_credential)
+        tunnels.add_handler(self._on_tunnel)
 
     async def run(self) -> None:
         """Work until cancelled; may be called again afterwards."""
@@ -57,3 +59,7 @@ class Pusher:
 
     def _on_credential(self, change: Change) -> None:
         self._publishing.retry(change.object["metadata"]["namespace"])
+
+    def _on_tunnel(self, cluster_id: str) -> None:
+        for cluster in self._clusters.by_index(BY_CLUSTER, cluster_id):
+            self._publishing.retry(cluster["metadata"]["namespace"])

@@ -39,6 +39,11 @@ class Tunnels:
 
     def __init__(self) -> None:
         self._sessions: dict[str, list[Session]] = {}
+        self._handlers: list[Callable[[str], None]] = []
+
+    def add_handler(self, handler: Callable[[str], None]) -> None:
+        """Call a function with the cluster ID whenever a tunnel has opened."""
+        self._handlers.append(handler)
 
     @contextlib.contextmanager
     def registered(self, cluster_id: str, session: Session) -> Iterator[None]:
@@ -46,6 +51,8 @@ class Tunnels:
         sessions = self._sessions.setdefault(cluster_id, [])
         sessions.append(session)
         metrics.TUNNELS.inc()
+        for handler in self._handlers:
+            handler(cluster_id)
         try:
             yield
         finally:
