@@ -107,7 +107,7 @@ def _controllers(client: Client, caches: Caches, settings: Settings, tunnels: Tu
         ),
         lifecycle.NAME: Lifecycle(client, caches, recorder, workers=settings.workers, initialization=initialization),
         inventory.NAME: Inventory(client, caches, recorder, settings),
-        scheduler.NAME: Scheduler(client, caches, recorder, settings),
+        scheduler.NAME: Scheduler(client, caches, recorder, settings, tunnels),
         subscriptions.NAME: Subscriptions(client, caches, recorder, settings),
         bases.NAME: Bases(client, caches, recorder, settings),
         releases.NAME: Releases(client, caches, recorder, settings),

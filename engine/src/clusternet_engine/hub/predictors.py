@@ -8,7 +8,9 @@ from collections.abc import Sequence
 import aiohttp
 import orjson
 
+from clusternet_engine.hub.tunnels import Tunnels
 from clusternet_engine.kube.resources import Object
+from clusternet_engine.kube.tls import unverified_context
 from clusternet_engine.model.feeds import feed_key, feed_text
 
 TIMEOUT = 20.0
@@ -17,6 +19,7 @@ AT_ONCE = 100
 """Requests under way at the same time."""
 _LARGEST_ANSWER = 2**16
 _PATH = "/replicas/predict"
+_UNVERIFIED = unverified_context()
 
 
 class PredictionFailed(Exception):
@@ -24,10 +27,15 @@ class PredictionFailed(Exception):
 
 
 class Predictors:
-    """The predictors of all children, over kept-alive connections."""
+    """The predictors of all children, over kept-alive connections.
 
-    def __init__(self) -> None:
-        self._session: aiohttp.ClientSession | None = None
+    Args:
+        tunnels: of the agents; None if this hub doesn't serve them.
+    """
+
+    def __init__(self, tunnels: Tunnels | None = None) -> None:
+        self._tunnels = tunnels
+        self._sessions: dict[str, aiohttp.ClientSession] = {}
         self._slots = asyncio.Semaphore(AT_ONCE)
 
     async def predict(self, cluster: Object, entries: Sequence[Object]) -> dict[str, int]:
@@ -40,15 +48,15 @@ class Predictors:
         Raises:
             PredictionFailed: for any of them.
         """
-        address = _address(cluster)
+        address = _address(cluster, tunnelled=self._tunnels is not None)
         rooms = await asyncio.gather(*(self._ask(address, cluster, entry) for entry in entries))
         return {feed_key(entry): room for entry, room in zip(entries, rooms, strict=True)}
 
     async def close(self) -> None:
         """Close all connections; the next question opens new ones."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        sessions, self._sessions = self._sessions, {}
+        for session in sessions.values():
+            await session.close()
 
     async def _ask(self, address: str, cluster: Object, entry: Object) -> int:
         url = f"{address}{_PATH}"
@@ -56,11 +64,12 @@ class Predictors:
             async with (
                 self._slots,
                 asyncio.timeout(TIMEOUT),
-                self._open().post(
+                self._open(cluster).post(
                     url,
                     data=orjson.dumps(entry.get("replicaRequirements") or {}),
                     headers={"Content-Type": "application/json", "Cluster-ID": cluster["spec"]["clusterId"]},
                     allow_redirects=False,
+                    ssl=_UNVERIFIED,
                 ) as response,
             ):
                 status, body = response.status, await _limited(response.content)
@@ -72,13 +81,16 @@ class Predictors:
             raise PredictionFailed(f"{url} answered {status} for {feed_text(entry)}")
         return _room(body, url)
 
-    def _open(self) -> aiohttp.ClientSession:
+    def _open(self, cluster: Object) -> aiohttp.ClientSession:
         """A predictor's certificate can't be verified, as nothing tells its CA; but nothing secret is sent to it."""
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, ssl=False), cookie_jar=aiohttp.DummyCookieJar()
-            )
-        return self._session
+        direct = cluster["status"].get("predictorDirectAccess") or self._tunnels is None
+        way = "" if direct else str(cluster["spec"]["clusterId"])
+        if way not in self._sessions:
+            connector: aiohttp.BaseConnector = aiohttp.TCPConnector(limit=0)
+            if way and self._tunnels is not None:
+                connector = self._tunnels.route(way).connector()
+            self._sessions[way] = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+        return self._sessions[way]
 
 
 async def _limited(stream: aiohttp.StreamReader) -> bytes:
@@ -89,16 +101,19 @@ async def _limited(stream: aiohttp.StreamReader) -> bytes:
     return body
 
 
-def _address(cluster: Object) -> str:
-    """Where the predictor of a cluster is reached."""
+def _address(cluster: Object, *, tunnelled: bool) -> str:
+    """Where the predictor of a cluster is reached, directly or through its tunnel."""
     status = cluster.get("status") or {}
     if not status.get("predictorEnabled"):
         raise PredictionFailed("its agent has no predictor (feature gate Predictor)")
     address = str(status.get("predictorAddress") or "").rstrip("/")
     if not address:
         raise PredictionFailed("its agent doesn't say where its predictor is (status.predictorAddress)")
-    if not status.get("predictorDirectAccess"):
-        raise PredictionFailed(f"its predictor {address} can't be reached directly (flag --predictor-direct-access)")
+    if not (status.get("predictorDirectAccess") or (tunnelled and status.get("useSocket"))):
+        raise PredictionFailed(
+            f"its predictor {address} can be reached neither directly (flag --predictor-direct-access) nor through a "
+            "tunnel (feature gate SocketConnection)"
+        )
     return address if "://" in address else f"http://{address}"
 
 

@@ -17,6 +17,7 @@ from clusternet_engine.hub import inventory
 from clusternet_engine.hub.caches import BY_FEED, Caches
 from clusternet_engine.hub.predictors import PredictionFailed, Predictors
 from clusternet_engine.hub.settings import Settings
+from clusternet_engine.hub.tunnels import Tunnels
 from clusternet_engine.kube.cache import Change
 from clusternet_engine.kube.client import Client, PatchType
 from clusternet_engine.kube.controller import Controller
@@ -77,13 +78,16 @@ class Scheduler:
         caches: of the parent cluster.
         recorder: of events.
         settings: the hub's flags.
+        tunnels: of the agents.
     """
 
-    def __init__(self, client: Client, caches: Caches, recorder: EventRecorder, settings: Settings) -> None:
+    def __init__(
+        self, client: Client, caches: Caches, recorder: EventRecorder, settings: Settings, tunnels: Tunnels
+    ) -> None:
         self._client = client
         self._caches = caches
         self._recorder = recorder
-        self._predictors = Predictors()
+        self._predictors = Predictors(tunnels if settings.enabled(features.SOCKET_CONNECTION) else None)
         self._fail_over = settings.enabled(features.FAIL_OVER)
         self._makes_inventories = settings.enabled(features.FEED_INVENTORY) and inventory.NAME in settings.controllers
         self._tolerates_failures = settings.enabled(features.FEASIBLE_CLUSTERS_TOLERATION)

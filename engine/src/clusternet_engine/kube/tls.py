@@ -37,3 +37,11 @@ def client_context(
     if certificate and key:
         load_key_pair(context, certificate, key)
     return context
+
+
+def unverified_context() -> ssl.SSLContext:
+    """A context for a server of which nothing is known by which it could be verified."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context

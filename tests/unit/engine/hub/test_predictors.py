@@ -117,7 +117,7 @@ async def test_a_predictor_that_is_not_there(asking, address):
     [
         ({"predictorEnabled": False}, "has no predictor"),
         ({"predictorAddress": ""}, "doesn't say where"),
-        ({"predictorDirectAccess": False}, "can't be reached directly"),
+        ({"predictorDirectAccess": False}, "reached neither directly"),
     ],
 )
 async def test_a_predictor_that_cannot_be_asked(asking, status, why):

@@ -27,6 +27,7 @@ from clusternet_engine.hub.api.groups import Call
 from clusternet_engine.hub.api.proxy import Proxy
 from clusternet_engine.hub.api.requests import parse_request
 from clusternet_engine.hub.api.sockets import Sockets
+from clusternet_engine.hub.predictors import PredictionFailed, Predictors
 from clusternet_engine.hub.tunnels import Tunnels
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.config import ClusterConfig
@@ -613,3 +614,22 @@ async def test_clients_of_the_hub_go_through_the_tunnel(site: Site) -> None:
         site.tunnels._sessions.update(sessions)
     async with Client(config) as client, client.outside() as outside:
         assert outside is config
+
+
+async def test_predictors_are_asked_through_the_tunnel(site: Site) -> None:
+    async def predict(request: web.Request) -> web.Response:
+        return web.json_response({"replicas": {"default": 7}})
+
+    app = web.Application()
+    app.router.add_post("/replicas/predict", predict)
+    async with TestServer(app, host="127.0.0.3") as server:
+        await site.connect(f"127.0.0.3:{server.port}")
+        site.cluster["status"] |= {"predictorEnabled": True, "predictorAddress": f"http://127.0.0.3:{server.port}"}
+        entry = {"apiVersion": "apps/v1", "kind": "Deployment", "namespace": "n", "name": "web"}
+        predictors = Predictors(site.tunnels)
+        assert list((await predictors.predict(site.cluster, [entry])).values()) == [7]
+        await predictors.close()
+        site.cluster["status"]["predictorAddress"] = "http://127.0.0.4:80"
+        with pytest.raises(PredictionFailed, match="not allowed by this agent"):
+            await predictors.predict(site.cluster, [entry])
+        await predictors.close()

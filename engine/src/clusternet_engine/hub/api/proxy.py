@@ -25,7 +25,7 @@ from clusternet_engine.hub.api.groups import Call
 from clusternet_engine.hub.caches import BY_CLUSTER, Caches
 from clusternet_engine.hub.tunnels import Tunnels
 from clusternet_engine.kube.resources import Object
-from clusternet_engine.kube.tls import client_context, load_key_pair
+from clusternet_engine.kube.tls import client_context, load_key_pair, unverified_context
 from clusternet_engine.model import constants as names
 from clusternet_engine.model.proxying import (
     DIRECT,
@@ -165,9 +165,7 @@ class Proxy:
 def _make_context(authority: bytes | None, credential: ChildCredential) -> ssl.SSLContext:
     if authority is not None:
         return client_context(authority, certificate=credential.certificate, key=credential.key)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
+    context = unverified_context()
     if credential.certificate:
         load_key_pair(context, credential.certificate, credential.key)
     return context
