@@ -1,0 +1,98 @@
+"""Hubs with other gates, and hubs that are killed while they publish; on clusters without agents."""
+
+from clusternet_engine.kube.client import Client
+from clusternet_engine.kube.resources import BASES, DESCRIPTIONS
+from hub_site import Hubs, eventually
+from publishing import config_map, deployment, feed_of, subscription
+from publishing_site import PublishingSite, names_of
+
+PUBLISHING = ("--feature-gates=Deployer=true,FeedInventory=true", "--controllers=*,-helmchart")
+
+
+async def test_c3_6_unprotected_feed_is_dropped_from_the_subscriptions(hubs: Hubs, parent: Client) -> None:
+    hubs.start(*PUBLISHING)
+    site = PublishingSite(parent)
+    try:
+        cluster = await site.cluster()
+        web, settings = deployment("web", site.name), config_map("settings", site.name)
+        await site.make(web, settings)
+        made = await site.make(subscription(site.name, [web, settings, web], clusters={"site": site.name}))
+        await site.becomes(cluster, True, lambda rendered: "Deployment/web" in names_of(rendered))
+
+        async def guarded() -> bool:
+            return (await site.look(web))["metadata"].get("finalizers") == ["apps.clusternet.io/finalizer"]
+
+        await eventually(guarded, 10)
+        await site.remove(web)
+
+        async def gone() -> bool:
+            return await site.is_gone(web)
+
+        await eventually(gone, 10)
+        assert (await site.look(made))["spec"]["feeds"] == [feed_of(settings)]
+        await site.becomes(cluster, ["ConfigMap/settings"], names_of)
+    finally:
+        await site.clean_up()
+
+
+async def test_without_the_gate_nothing_is_published(hubs: Hubs, parent: Client) -> None:
+    site = PublishingSite(parent)
+    try:
+        cluster = await site.cluster()
+        settings = config_map("settings", site.name)
+        await site.make(settings)
+        made = await site.make(subscription(site.name, [settings], clusters={"site": site.name}))
+        hub = hubs.start("--controllers=*,-helmchart")
+
+        async def leading() -> bool:
+            return "leading; running" in hub.log
+
+        await eventually(leading, 15)
+        hub.stop()
+        assert await site.of(BASES, cluster) == []
+        for obj in (settings, made):
+            assert not (await site.look(obj))["metadata"].get("finalizers")
+    finally:
+        await site.clean_up()
+
+
+async def test_killed_hubs_leave_nothing_behind(hubs: Hubs, parent: Client) -> None:
+    """Whenever it is killed, the next hub finishes: exactly one Base and Description for each cluster, then none."""
+    hub = hubs.start(*PUBLISHING)
+    site = PublishingSite(parent)
+    try:
+        clusters = [await site.cluster() for _ in range(3)]
+        made, settings = [], config_map("settings", site.name)
+        await site.make(settings)
+        for number in range(6):
+            made.append(
+                await site.make(subscription(f"{site.name}-{number}", [settings], clusters={"site": site.name}))
+            )
+            if number % 2:
+                hub.kill()
+                hub = hubs.start(*PUBLISHING)
+        expected = len(clusters) * len(made)
+
+        async def complete() -> bool:
+            bases = [one for cluster in clusters for one in await site.of(BASES, cluster)]
+            found = [one for cluster in clusters for one in await site.of(DESCRIPTIONS, cluster)]
+            assert len(bases) <= expected
+            assert len(found) <= expected
+            return len(bases) == len(found) == expected
+
+        await eventually(complete, 30, "everything is there once")
+        for number, one in enumerate(made):
+            await site.remove(one)
+            if number % 2:
+                hub.kill()
+                hub = hubs.start(*PUBLISHING)
+
+        async def empty() -> bool:
+            gone = [await site.is_gone(one) for one in made]
+            bases = [one for cluster in clusters for one in await site.of(BASES, cluster)]
+            found = [one for cluster in clusters for one in await site.of(DESCRIPTIONS, cluster)]
+            return all(gone) and not bases and all(one["metadata"].get("deletionTimestamp") for one in found)
+
+        await eventually(empty, 30, "everything is gone")
+    finally:
+        await site.clean_up()
