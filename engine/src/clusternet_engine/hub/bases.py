@@ -22,7 +22,7 @@ from clusternet_engine.hub.settings import Settings
 from clusternet_engine.kube.cache import Change
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.controller import Controller
-from clusternet_engine.kube.errors import AlreadyExists, ApiError, ConnectionFailed, NotFound
+from clusternet_engine.kube.errors import AlreadyExists, ApiError, Conflict, ConnectionFailed, NotFound
 from clusternet_engine.kube.events import EventRecorder
 from clusternet_engine.kube.parallel import run_all
 from clusternet_engine.kube.resources import BASES, DESCRIPTIONS, Object, make_key, object_key, split_key
@@ -47,7 +47,15 @@ from clusternet_engine.model.descriptions import (
 )
 from clusternet_engine.model.feeds import chart_feed, feed_reference, manifest_references
 from clusternet_engine.model.overrides import is_live, is_urgent, selects_differently
-from clusternet_engine.model.rendering import Problem, Rendering, render, rendered_chart_source, source_references
+from clusternet_engine.model.rendering import (
+    VERIFYING_CHART,
+    Problem,
+    Rendering,
+    chart_phase,
+    render,
+    rendered_chart_source,
+    source_references,
+)
 from clusternet_engine.model.rendering_problems import problems_patch
 from clusternet_engine.model.uid_labels import uid_label, without_uid_labels
 
@@ -125,7 +133,7 @@ class Bases:
     def _on_chart(self, change: Change) -> None:
         if change.old is not None and change.new is not None:
             before, after = rendered_chart_source(change.old), rendered_chart_source(change.new)
-            if before == after and _phase(change.old) == _phase(change.new):
+            if before == after and _outcome(change.old) == _outcome(change.new):
                 return
         self._enqueue_users((feed_reference(chart_feed(change.object)),))
 
@@ -202,6 +210,8 @@ class Bases:
             return None
         try:
             again = await self._write(base, rendering)
+        except (Conflict, NotFound):
+            raise  # something has changed meanwhile
         except (ApiError, ConnectionFailed) as error:
             self._recorder.note(base, "Warning", "FailedSyncingDescription", str(error))
             raise
@@ -325,7 +335,7 @@ class Bases:
         uid = (base["metadata"].get("labels") or {}).get(names.SUBSCRIPTION_UID_LABEL) or ""
         for event, message in sorted(now - before):
             for obj in (base, *self._caches.subscriptions.by_index(BY_UID, uid)):
-                self._recorder.note(obj, "Warning", event, message)
+                self._recorder.note(obj, "Normal" if event == VERIFYING_CHART else "Warning", event, message)
         if patch := problems_patch(base, problems):
             await self._client.patch(BASES, base["metadata"]["name"], patch, base["metadata"]["namespace"])
 
@@ -340,9 +350,8 @@ def _concern(base: Object) -> tuple[Any, ...]:
     )
 
 
-def _phase(chart: Object) -> Any:
-    status = chart.get("status") or {}
-    return status.get("phase"), status.get("reason")
+def _outcome(chart: Object) -> tuple[str | None, str | None]:
+    return chart_phase(chart), (chart.get("status") or {}).get("reason")
 
 
 def _differs(before: Object, after: Object) -> bool:

@@ -12,7 +12,7 @@ from clusternet_engine.hub.settings import Settings
 from clusternet_engine.kube.cache import Change
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.controller import Controller
-from clusternet_engine.kube.errors import AlreadyExists, ApiError, ConnectionFailed, NotFound
+from clusternet_engine.kube.errors import AlreadyExists, ApiError, Conflict, ConnectionFailed, NotFound
 from clusternet_engine.kube.events import EventRecorder
 from clusternet_engine.kube.parallel import run_all
 from clusternet_engine.kube.resources import BASES, LOCALIZATIONS, SUBSCRIPTIONS, Object, object_key, split_key
@@ -34,8 +34,8 @@ NAME = "subscription"
 
 _AT_ONCE = 20
 """Clusters of one Subscription worked on at the same time."""
-_NAMESPACE_RECHECK = 30.0
-"""Seconds between looks for the namespace of a bound cluster that isn't there."""
+_BLOCKED_RECHECK = 10.0
+"""Seconds until the next attempt where a Base couldn't be made; mostly an event comes first."""
 _EVENTS_ONE_BY_ONE = 10
 """More new Bases than that share one event."""
 
@@ -111,6 +111,8 @@ class Subscriptions:
             return None
         try:
             return await self._place(subscription)
+        except (Conflict, NotFound):
+            raise  # something has changed meanwhile
         except (ApiError, ConnectionFailed) as error:
             self._recorder.note(subscription, "Warning", "FailedSyncingBase", str(error))
             raise
@@ -136,7 +138,7 @@ class Subscriptions:
         works = [partial(self._place_in, placing, *pair) for pair in by_namespace.items()]
         await run_all([*works, *(partial(self._remove, base) for base in stale)], at_once=_AT_ONCE)
         self._report(placing)
-        return _NAMESPACE_RECHECK if placing.without_namespace else None
+        return _BLOCKED_RECHECK if placing.blocked else None
 
     async def _place_in(self, placing: _Placing, namespace: str, bases: list[Object]) -> None:
         """Make or update the Base in one dedicated namespace, and the Localizations there."""
@@ -169,10 +171,11 @@ class Subscriptions:
         try:
             made = await self._client.create(BASES, base)
         except NotFound:
-            placing.without_namespace.append(namespace)
+            placing.blocked.append(namespace)
             return None
         except AlreadyExists:
-            # The cache doesn't know it yet: made a moment ago, or deleted and not yet gone. Its event brings us back.
+            # The cache doesn't know it yet: made a moment ago, deleted and not yet gone, or somebody else's.
+            placing.blocked.append(namespace)
             return None
         made = {"apiVersion": BASES.api_version, "kind": BASES.kind} | made
         if self._caches.bases.get(name, namespace) is None:
@@ -265,7 +268,8 @@ class _Placing:
                 self.localizations.setdefault(one["metadata"]["namespace"], []).append(one)
         self.created: list[Object] = []
         self.updated: list[Object] = []
-        self.without_namespace: list[str] = []
+        self.blocked: list[str] = []
+        """Namespaces that don't exist, or have something in the way of the Base."""
         self._caches = caches
 
     def labels(self, namespace: str) -> dict[str, str]:

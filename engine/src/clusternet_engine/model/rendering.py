@@ -116,13 +116,23 @@ def feed_problem(feed: Object, find: Find) -> Problem | None:
         )
     if not is_chart(feed):
         return None
-    status = found[0].get("status") or {}
-    if status.get("phase") == names.CHART_FOUND:
+    phase, status = chart_phase(found[0]), found[0].get("status") or {}
+    if phase == names.CHART_FOUND:
         return None
-    if status.get("phase") == names.CHART_NOT_FOUND:
+    if phase == names.CHART_NOT_FOUND:
         why = status.get("reason") or "no reason was given"
         return Problem(feed, CHART_NOT_FOUND, f"{feed_text(feed)} can't be found in its repository: {why}")
     return Problem(feed, VERIFYING_CHART, f"{feed_text(feed)} is being looked up in its repository.")
+
+
+def chart_phase(chart: Object) -> str | None:
+    """Return whether a HelmChart was found, None while that isn't known of its present spec.
+
+    Clusternet doesn't say which generation its status belongs to.
+    """
+    status = chart.get("status") or {}
+    judged = status.get("observedGeneration") in (None, chart["metadata"].get("generation"))
+    return status.get("phase") if judged else None
 
 
 def source_references(source: Object) -> tuple[str, ...]:

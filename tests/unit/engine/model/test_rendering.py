@@ -118,6 +118,7 @@ def test_a_feed_without_namespace_means_all_objects_of_the_name():
         (chart("mine"), "VerifyingHelmChart", "VerifyingHelmChart", "is being looked up"),
         (found(chart("mine"), "NotFound", reason="404"), "HelmChartNotFound", "HelmChartNotFound", "repository: 404"),
         (found(chart("mine"), "NotFound"), "HelmChartNotFound", "HelmChartNotFound", "no reason was given"),
+        (found(chart("mine"), observedGeneration=1), "VerifyingHelmChart", "VerifyingHelmChart", "is being looked up"),
     ],
 )
 def test_problems_of_charts(source, reason, event, text):
