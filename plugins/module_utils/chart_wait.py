@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.clusternet.core.plugins.module_utils import constants
 from ansible_collections.clusternet.core.plugins.module_utils.client import Client
 from ansible_collections.clusternet.core.plugins.module_utils.custom_objects import Items, place_of
 from ansible_collections.clusternet.core.plugins.module_utils.following import (
@@ -16,7 +17,7 @@ from ansible_collections.clusternet.core.plugins.module_utils.following import (
     Standing,
     wait_for_each,
 )
-from ansible_collections.clusternet.core.plugins.module_utils.helm_chart import is_found, not_found
+from ansible_collections.clusternet.core.plugins.module_utils.helm_chart import not_found, tells_generation, verdict
 from ansible_collections.clusternet.core.plugins.module_utils.reconcile import UPDATED
 from ansible_collections.clusternet.core.plugins.module_utils.resources import HELM_CHARTS
 from ansible_collections.clusternet.core.plugins.module_utils.wait import Deadline
@@ -61,9 +62,9 @@ class ChartWait:
     def _found(chart: Any, outcome: Any) -> Standing:
         if chart is None:
             return Standing(["it was removed meanwhile"], ["it was removed meanwhile"])
-        if is_found(chart):
-            # The status doesn't say which generation it is about.
-            return Standing([], [], chart["metadata"]["resourceVersion"] if outcome.action == UPDATED else None)
+        if verdict(chart) == constants.PHASE_FOUND:
+            doubtful = outcome.action == UPDATED and not tells_generation(chart)
+            return Standing([], [], chart["metadata"]["resourceVersion"] if doubtful else None)
         reason = not_found(chart)
         return Standing([reason or "the hub has not looked for the chart yet"], [reason] if reason else [])
 

@@ -72,18 +72,23 @@ def helm_chart(option: str, given: Mapping[str, Any]) -> dict[str, Any]:
     return custom_object(HELM_CHARTS, option, given, spec)
 
 
+def verdict(chart: Mapping[str, Any]) -> Optional[str]:
+    """Phase of the chart, C(Found) or C(NotFound); None while the hub looks, or when it has judged an older spec."""
+    status, generation = chart.get("status") or {}, chart["metadata"].get("generation", 0)
+    return status.get("phase") if status.get("observedGeneration", generation) >= generation else None
+
+
+def tells_generation(chart: Mapping[str, Any]) -> bool:
+    """Whether the hub says which generation its verdict is about."""
+    return "observedGeneration" in (chart.get("status") or {})
+
+
 def not_found(chart: Mapping[str, Any]) -> Optional[str]:
     """Why the hub can't take the chart; None when it has found it or is still looking."""
-    status = chart.get("status") or {}
-    if status.get("phase") != constants.PHASE_NOT_FOUND:
+    if verdict(chart) != constants.PHASE_NOT_FOUND:
         return None
     spec = chart["spec"]
     return (
         f"chart {spec['chart']} {spec.get('version') or '(newest version)'} is not in {spec['repo']}: "
-        f"{status.get('reason') or 'no reason given'}"
+        f"{chart['status'].get('reason') or 'no reason given'}"
     )
-
-
-def is_found(chart: Mapping[str, Any]) -> bool:
-    """Whether the hub has found the chart in its repository."""
-    return (chart.get("status") or {}).get("phase") == constants.PHASE_FOUND

@@ -266,3 +266,21 @@ def test_choices_are_those_of_the_crds():
 def test_the_version_of_a_chart_feed_need_not_be_given():
     assert feed("o", CHART_FEED)["apiVersion"] == constants.APPS_API_VERSION
     assert feed("o", {**CHART_FEED, "api_version": "x/v1"})["apiVersion"] == "x/v1"
+
+
+@pytest.mark.parametrize(
+    ("status", "phase", "why"),
+    [
+        ({}, None, None),
+        ({"phase": "Found"}, "Found", None),
+        ({"phase": "Found", "observedGeneration": 1}, None, None),
+        ({"phase": "NotFound", "reason": "no such version"}, "NotFound", "chart m 1.0.0 is not in https://x: no such"),
+        ({"phase": "NotFound", "observedGeneration": 2}, "NotFound", "no reason given"),
+    ],
+)
+def test_what_the_hub_says_of_a_chart(status, phase, why):
+    chart = {"metadata": {"generation": 2}, "spec": {"chart": "m", "version": "1.0.0", "repo": "https://x"}}
+    chart["status"] = status
+    assert helm_chart.verdict(chart) == phase
+    found = helm_chart.not_found(chart)
+    assert found is None if why is None else why in found
