@@ -14,8 +14,9 @@ import psutil
 import pytest
 import yaml
 from api import Api
-from clusternet_lab import Lab, hosts
+from clusternet_lab import Lab, hosts, programs
 from clusternet_lab.inventory import inventory
+from clusternet_lab.progress import Silent
 
 ROOT = Path(__file__).parents[2]
 HEARTBEAT = 3.0
@@ -149,7 +150,11 @@ class Deployment:
 
 @pytest.fixture(scope="session")
 def lab_deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """A lab of its own for whole deployments; ``CLUSTERNET_TEST_DEPLOYMENT=<name>`` takes a lab that stays."""
+    """A lab of its own for whole deployments; ``CLUSTERNET_TEST_DEPLOYMENT=<name>`` takes a lab that stays.
+
+    Hub and agents get the program `helm`, which is built the first time.
+    """
+    programs.ensure(nodes=False, helm=True, progress=Silent())
     folder = tmp_path_factory.mktemp("deployment")
     if name := os.environ.get("CLUSTERNET_TEST_DEPLOYMENT"):
         yield Deployment(Lab.up(name), folder)

@@ -6,18 +6,10 @@ from typing import Any
 
 import pytest
 from charts import ChartServer
-from clusternet_lab import programs
-from clusternet_lab.progress import Silent
 from deployment import ROOT, Deployment
 
 EXAMPLES = ROOT / "examples"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/{}/deployments/my-nginx"
-
-
-@pytest.fixture(scope="session", autouse=True)
-def helm() -> None:
-    """The program `helm`, before the lab's inventory is written; built the first time, which takes minutes."""
-    programs.ensure(nodes=False, helm=True, progress=Silent())
 
 
 @pytest.fixture(scope="module")
