@@ -105,7 +105,7 @@ def apply(
     gone = (own.fields if own else frozenset()) - kept
     for path in sorted(gone, key=len):
         if not _has_children(path, kept) and not _is_key_of(path, kept):
-            _remove(result, path, schema)
+            _remove(result, path, schema, kept)
     applied = Manager(manager, APPLY, config["apiVersion"], fields)
     return result, [one for one in others if one.fields] + [applied]
 
@@ -274,8 +274,8 @@ def _merged(live: Any, config: Any, schema: Schema | None) -> Any:
     return copy.deepcopy(config)
 
 
-def _remove(obj: Any, path: Path, schema: Schema | None) -> None:
-    """Take a field away, and the maps and lists that it leaves empty."""
+def _remove(obj: Any, path: Path, schema: Schema | None, kept: Fields) -> None:
+    """Take a field away, and the maps and lists that it leaves empty unless somebody wants just that."""
     holders: list[tuple[Any, Any]] = []
     for element in path:
         if element.startswith("f:"):
@@ -292,7 +292,7 @@ def _remove(obj: Any, path: Path, schema: Schema | None) -> None:
         holders.append((obj, key))
         obj, schema = obj[key], inner
     for number, (holder, key) in enumerate(reversed(holders)):
-        if number and holder[key]:
+        if number and (holder[key] or path[: len(path) - number] in kept):
             return
         del holder[key]
 

@@ -271,4 +271,4 @@ def test_scale():
 
 
 def test_without_nulls():
-    assert without_nulls({"a": None, "b": [{"c": None}], "d": {"e": None}}) == {"b": [{}], "d": {}}
+    assert without_nulls({"a": None, "b": [{"c": None}], "d": {"e": None, "f": 1}}) == {"b": [{}], "d": {"f": 1}}

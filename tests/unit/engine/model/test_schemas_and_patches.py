@@ -1,0 +1,383 @@
+"""Schemas of API servers, strategic merge patches by them, and server-side apply."""
+
+import pytest
+from clusternet_engine.model.apply import (
+    APPLY,
+    BEFORE_FIRST_APPLY,
+    UPDATE,
+    ApplyConflict,
+    Manager,
+    apply,
+    fields_of,
+    managed_fields,
+    managers_of,
+    path_text,
+    updated,
+)
+from clusternet_engine.model.schemas import GVK, Schema, find_schema, problems
+from clusternet_engine.model.strategic import StrategicMergeError, strategic_merge
+from hypothesis import given
+from hypothesis import strategies as st
+
+CONTAINER = {
+    "type": "object",
+    "required": ["name"],
+    "properties": {
+        "name": {"type": "string"},
+        "image": {"type": "string"},
+        "args": {"type": "array", "items": {"type": "string"}, "x-kubernetes-list-type": "atomic"},
+        "ports": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "port": {"type": "integer"},
+                    "protocol": {"type": "string", "default": "TCP"},
+                    "name": {"type": "string"},
+                },
+            },
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["port", "protocol"],
+        },
+    },
+}
+SPEC = {
+    "type": "object",
+    "properties": {
+        "replicas": {"type": "integer"},
+        "ratio": {"type": "number"},
+        "paused": {"type": "boolean"},
+        "maxSurge": {"allOf": [{"$ref": "#/components/schemas/IntOrString"}], "default": "25%"},
+        "size": {"x-kubernetes-int-or-string": True, "type": "string"},
+        "selector": {
+            "type": "object",
+            "additionalProperties": {"type": "string"},
+            "x-kubernetes-map-type": "atomic",
+        },
+        "strategy": {
+            "type": "object",
+            "properties": {"type": {"type": "string"}, "rolling": {"type": "object"}},
+            "x-kubernetes-patch-strategy": "retainKeys",
+        },
+        "volume": {
+            "type": "object",
+            "properties": {"a": {"type": "object"}, "b": {"type": "object"}},
+            "x-kubernetes-patch-strategy": "replace",
+        },
+        "containers": {
+            "type": "array",
+            "items": {"$ref": "#/components/schemas/Container"},
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["name"],
+            "x-kubernetes-patch-strategy": "merge",
+            "x-kubernetes-patch-merge-key": "name",
+        },
+        "finalizers": {
+            "type": "array",
+            "items": {"type": "string"},
+            "x-kubernetes-list-type": "set",
+            "x-kubernetes-patch-strategy": "merge",
+        },
+        "free": {
+            "type": "object",
+            "x-kubernetes-preserve-unknown-fields": True,
+            "properties": {"a": {"type": "string"}},
+        },
+    },
+}
+DOCUMENT = {
+    "components": {
+        "schemas": {
+            "Other": {"type": "object", GVK: [{"group": "x", "version": "v1", "kind": "Other"}]},
+            "IntOrString": {"oneOf": [{"type": "integer"}, {"type": "string"}]},
+            "Container": CONTAINER,
+            "Thing": {
+                "type": "object",
+                "properties": {
+                    "apiVersion": {"type": "string"},
+                    "kind": {"type": "string"},
+                    "metadata": {"type": "object"},
+                    "spec": SPEC,
+                },
+                GVK: [{"group": "x", "version": "v1", "kind": "Thing"}],
+            },
+        }
+    }
+}
+SCHEMA = find_schema(DOCUMENT, "x", "v1", "Thing")
+assert SCHEMA is not None
+
+
+def thing(**spec):
+    return {"apiVersion": "x/v1", "kind": "Thing", "metadata": {"name": "a"}, "spec": spec}
+
+
+def test_a_schema_is_found_by_its_kind():
+    assert find_schema(DOCUMENT, "x", "v2", "Thing") is None
+    assert find_schema({}, "x", "v1", "Thing") is None
+    assert Schema({"$ref": "#/components/schemas/Nowhere"}, {}).field("x") is None
+
+
+@pytest.mark.parametrize(
+    ("spec", "errors"),
+    [
+        ({"replicas": 1, "ratio": 1.5, "paused": True, "maxSurge": "1", "size": 5, "selector": {"a": "b"}}, []),
+        ({"replicas": None}, []),
+        ({"replicas": "1"}, ["spec.replicas: must be of type integer"]),
+        ({"replicas": True}, ["spec.replicas: must be of type integer"]),
+        ({"paused": 1}, ["spec.paused: must be of type boolean"]),
+        ({"selector": {"a": 1}}, ["spec.selector.a: must be of type string"]),
+        ({"containers": [{"name": "a"}, {"image": 5}]}, None),
+    ],
+)
+def test_problems(spec, errors):
+    found = problems(SCHEMA, thing(**spec)).errors
+    if errors is None:
+        errors = ["spec.containers[1].name: Required value", "spec.containers[1].image: must be of type string"]
+    assert found == errors
+
+
+def test_a_value_of_the_wrong_type_altogether():
+    assert problems(SCHEMA, []).errors == ["<object>: must be of type object"]
+    assert problems(Schema({"type": "weird"}, {}), 1).errors == []
+    assert problems(Schema({"type": "array"}, {}), [1]).errors == []
+
+
+def test_unknown_fields():
+    assert problems(SCHEMA, thing(replicaz=1)).unknown == ['unknown field "spec.replicaz"']
+    assert problems(SCHEMA, {**thing(free={"x": 1}), "nonsense": 1}).unknown == ['unknown field "nonsense"']
+
+
+# Strategic merge patch
+
+
+def merged(spec, patch, schema=SCHEMA):
+    return strategic_merge(thing(**spec), {"spec": patch}, schema)["spec"]
+
+
+@pytest.mark.parametrize(
+    ("before", "patch", "after"),
+    [
+        ({"replicas": 1}, {"replicas": 2}, {"replicas": 2}),
+        ({"replicas": 1}, {"replicas": None}, {}),
+        ({}, {"replicas": None}, {}),
+        (
+            {"containers": [{"name": "a", "image": "1"}, {"name": "b"}]},
+            {"containers": [{"name": "a", "image": "2"}, {"name": "c"}]},
+            {"containers": [{"name": "a", "image": "2"}, {"name": "b"}, {"name": "c"}]},
+        ),
+        ({"containers": None}, {"containers": [{"name": "c"}]}, {"containers": [{"name": "c"}]}),
+        (
+            {"containers": [{"name": "a"}, {"name": "b"}, 5]},
+            {"containers": [{"name": "a", "$patch": "delete"}]},
+            {"containers": [{"name": "b"}, 5]},
+        ),
+        (
+            {"containers": [{"name": "a"}]},
+            {"containers": [{"name": "z"}, {"$patch": "replace"}]},
+            {"containers": [{"name": "z"}]},
+        ),
+        ({"containers": [{"name": "a", "args": ["1"]}]}, {"containers": [{"name": "a", "args": ["2"]}]}, None),
+        ({"finalizers": ["a"]}, {"finalizers": ["b", "a", "b"]}, {"finalizers": ["a", "b"]}),
+        ({"finalizers": ["a", "b"]}, {"$deleteFromPrimitiveList/finalizers": ["a"]}, {"finalizers": ["b"]}),
+        ({}, {"$deleteFromPrimitiveList/finalizers": ["a"]}, {}),
+        ({"selector": {"a": "1"}}, {"selector": {"$patch": "replace", "b": "1"}}, {"selector": {"b": "1"}}),
+        ({"selector": {"a": "1"}}, {"selector": {"$patch": "delete"}}, {"selector": {}}),
+        ({"selector": "x"}, {"selector": {"a": "1"}}, {"selector": {"a": "1"}}),
+        ({"volume": {"a": {}}}, {"volume": {"b": {}}}, {"volume": {"b": {}}}),
+        (
+            {"strategy": {"type": "Rolling", "rolling": {"x": 1}}},
+            {"strategy": {"$retainKeys": ["type"], "type": "Recreate"}},
+            {"strategy": {"type": "Recreate"}},
+        ),
+        (
+            {"containers": [{"name": "x"}, {"name": "a"}, {"name": "y"}, {"name": "b"}]},
+            {"$setElementOrder/containers": [{"name": "b"}, {"name": "a"}, {"name": "none"}]},
+            {"containers": [{"name": "x"}, {"name": "b"}, {"name": "a"}, {"name": "y"}]},
+        ),
+        ({"finalizers": ["a", "b"]}, {"$setElementOrder/finalizers": ["b", "a"]}, {"finalizers": ["b", "a"]}),
+        ({}, {"$setElementOrder/containers": [{"name": "b"}]}, {}),
+        ({"unknown": [1]}, {"unknown": [2]}, {"unknown": [2]}),
+    ],
+)
+def test_c4_9_strategic_merge(before, patch, after):
+    after = {"containers": [{"name": "a", "args": ["2"]}]} if after is None else after
+    assert merged(before, patch) == after
+
+
+@pytest.mark.parametrize(
+    ("patch", "told"),
+    [
+        ({"selector": {"$patch": "nonsense"}}, "unknown directive"),
+        ({"containers": [{"image": "x"}]}, "lacks 'name'"),
+        ({"$setElementOrder/containers": ["a"]}, "lacks 'name'"),
+        ({"strategy": {"$retainKeys": ["type"], "rolling": {}}}, "rolling"),
+        ({"strategy": {"$retainKeys": "type"}}, "must be a list"),
+    ],
+)
+def test_patches_that_do_not_fit(patch, told):
+    with pytest.raises(StrategicMergeError, match=told):
+        merged({"containers": [{"name": "a"}]}, patch)
+
+
+def test_without_a_schema_only_maps_are_merged():
+    assert merged({"a": {"b": 1}, "l": [1]}, {"a": {"c": 2}, "l": [2]}, None) == {"a": {"b": 1, "c": 2}, "l": [2]}
+    assert merged({"l": [2, 1]}, {"$setElementOrder/l": [1, 2]}, None) == {"l": [1, 2]}
+
+
+@given(st.dictionaries(st.sampled_from("abc"), st.dictionaries(st.sampled_from("xy"), st.text(max_size=2))))
+def test_a_patch_of_itself_changes_nothing(spec):
+    assert strategic_merge(spec, spec, None) == spec
+
+
+# Server-side apply
+
+
+def owned(managers):
+    return {(one.name, one.operation): {path_text(path) for path in one.fields} for one in managers}
+
+
+def test_apply_makes_what_is_not_there_and_owns_it():
+    config = thing(replicas=3, containers=[{"name": "a", "image": "i", "ports": [{"port": 80}]}])
+    obj, managers = apply(None, config, SCHEMA, [], "me", force=False)
+    assert obj == config
+    assert owned(managers) == {
+        ("me", APPLY): {
+            ".spec.replicas",
+            '.spec.containers[name="a"]',
+            '.spec.containers[name="a"].name',
+            '.spec.containers[name="a"].image',
+            '.spec.containers[name="a"].ports[port=80,protocol="TCP"]',
+            '.spec.containers[name="a"].ports[port=80,protocol="TCP"].port',
+        }
+    }
+    assert managers_of(managed_fields(managers)) == managers
+    tree = managed_fields(managers)[0]["fieldsV1"]["f:spec"]["f:containers"]['k:{"name":"a"}']
+    assert tree["."] == {}
+
+
+def test_apply_takes_away_what_it_no_longer_wants():
+    first = thing(replicas=3, selector={"a": "1"}, containers=[{"name": "a"}, {"name": "b", "image": "i"}])
+    live, managers = apply(None, first, SCHEMA, [], "me", force=False)
+    live["spec"]["paused"] = True
+    after, managers = apply(live, thing(containers=[{"name": "b"}]), SCHEMA, managers, "me", force=False)
+    assert after["spec"] == {"paused": True, "containers": [{"name": "b"}]}
+    assert live["spec"]["replicas"] == 3
+    after, _ = apply(after, {"apiVersion": "x/v1"}, SCHEMA, managers, "me", force=False)
+    assert after["spec"] == {"paused": True}
+
+
+def test_what_others_own_too_stays():
+    live, managers = apply(None, thing(finalizers=["a", "b"], replicas=1), SCHEMA, [], "one", force=False)
+    live, managers = apply(live, thing(finalizers=["b"], replicas=1), SCHEMA, managers, "two", force=False)
+    live, managers = apply(live, thing(finalizers=["c"]), SCHEMA, managers, "one", force=False)
+    assert live["spec"] == {"finalizers": ["b", "c"], "replicas": 1}
+
+
+def test_a_conflict_names_owner_and_field():
+    live, managers = apply(None, thing(replicas=1), SCHEMA, [], "one", force=False)
+    with pytest.raises(ApplyConflict, match="1 conflict") as caught:
+        apply(live, thing(replicas=2), SCHEMA, managers, "two", force=False)
+    assert [(owner.name, path_text(path)) for owner, path in caught.value.conflicts] == [("one", ".spec.replicas")]
+    live, managers = apply(live, thing(replicas=2), SCHEMA, managers, "two", force=True)
+    assert live["spec"]["replicas"] == 2
+    assert owned(managers) == {("two", APPLY): {".spec.replicas"}}
+
+
+def test_what_was_there_before_anybody_applied_has_an_owner():
+    live = thing(replicas=1, paused=True)
+    with pytest.raises(ApplyConflict):
+        apply(live, thing(replicas=2), SCHEMA, [], "me", force=False)
+    _, managers = apply(live, thing(replicas=1), SCHEMA, [], "me", force=False)
+    assert owned(managers)[BEFORE_FIRST_APPLY, UPDATE] == {".spec.replicas", ".spec.paused"}
+
+
+def test_an_element_keeps_its_keys_while_others_own_some_of_it():
+    live, managers = apply(None, thing(containers=[{"name": "a", "image": "1"}]), SCHEMA, [], "me", force=False)
+    changed = thing(containers=[{"name": "a", "image": "2"}])
+    managers = updated(live, changed, SCHEMA, managers, "editor")
+    after, _ = apply(changed, thing(replicas=1), SCHEMA, managers, "me", force=False)
+    assert after["spec"]["containers"] == [{"name": "a", "image": "2"}]
+
+
+def test_other_writes_own_what_they_change():
+    live, managers = apply(None, thing(replicas=1, paused=True), SCHEMA, [], "me", force=False)
+    after = thing(replicas=2, ratio=1.0)
+    managers = updated(live, after, SCHEMA, managers, "editor")
+    assert owned(managers) == {("editor", UPDATE): {".spec.replicas", ".spec.ratio"}}
+    again = updated(after, thing(replicas=3, ratio=1.0), SCHEMA, managers, "editor")
+    assert owned(again) == {("editor", UPDATE): {".spec.replicas", ".spec.ratio"}}
+    assert updated(after, after, SCHEMA, [], "editor") == []
+
+
+def test_lists_and_maps_without_a_rule_count_as_one_value():
+    assert {path_text(path) for path in fields_of(thing(selector={"a": "1"}, unknown=[{"x": 1}]), SCHEMA)} == {
+        ".spec.selector",
+        ".spec.unknown",
+    }
+    assert {path_text(path) for path in fields_of(thing(containers=[{"name": "a"}]), None)} == {".spec.containers"}
+    live = thing(selector={"a": "1"}, containers=[{"name": "a"}])
+    after, _ = apply(live, thing(selector={"b": "1"}), SCHEMA, [], "me", force=True)
+    assert after["spec"]["selector"] == {"b": "1"}
+
+
+def test_fields_of_others_that_are_gone_already():
+    stale = [
+        Manager("me", APPLY, "x/v1", fields_of(thing(containers=[{"name": "z", "image": "1"}], ratio=1.0), SCHEMA)),
+        Manager("other", UPDATE, "x/v1", fields_of(thing(finalizers=["q"]), SCHEMA)),
+    ]
+    live = thing(containers=[{"name": "a"}], replicas=1)
+    after, _ = apply(live, thing(replicas=1), SCHEMA, stale, "me", force=False)
+    assert after["spec"] == {"containers": [{"name": "a"}], "replicas": 1}
+    broken = {**live, "spec": "text"}
+    after, _ = apply(broken, thing(replicas=1), SCHEMA, stale, "me", force=False)
+    assert after["spec"] == {"replicas": 1}
+
+
+def test_what_an_apply_leaves_empty_goes_too():
+    live, managers = apply(None, thing(replicas=1), SCHEMA, [], "me", force=False)
+    after, _ = apply(live, {"apiVersion": "x/v1", "metadata": {}}, SCHEMA, managers, "me", force=False)
+    assert after == {"apiVersion": "x/v1", "kind": "Thing", "metadata": {"name": "a"}}
+
+
+def test_an_empty_object_has_no_fields():
+    assert fields_of({}, SCHEMA) == frozenset()
+
+
+def test_names_of_fields():
+    assert path_text(("f:a", 'v:"x"')) == '.a[="x"]'
+
+
+SPECS = st.fixed_dictionaries(
+    {},
+    optional={
+        "replicas": st.integers(0, 3),
+        "paused": st.booleans(),
+        "selector": st.dictionaries(st.sampled_from("ab"), st.sampled_from("12"), min_size=1),
+        "finalizers": st.lists(st.sampled_from("abc"), unique=True, min_size=1),
+        "containers": st.lists(
+            st.fixed_dictionaries({"name": st.sampled_from("abc")}, optional={"image": st.sampled_from("12")}),
+            unique_by=lambda one: one["name"],
+            min_size=1,
+        ),
+    },
+)
+
+
+@given(SPECS, SPECS)
+def test_applying_alone_leaves_exactly_what_was_applied_last(first, second):
+    live, managers = apply(None, thing(**first), SCHEMA, [], "me", force=False)
+    after, managers = apply(live, thing(**second), SCHEMA, managers, "me", force=False)
+    assert fields_of(after, SCHEMA) == fields_of(thing(**second), SCHEMA)
+    again, same = apply(after, thing(**second), SCHEMA, managers, "me", force=False)
+    assert (again, same) == (after, managers)
+
+
+@given(SPECS, SPECS)
+def test_an_apply_never_takes_what_others_own(first, second):
+    live, managers = apply(None, thing(**first), SCHEMA, [], "one", force=False)
+    try:
+        after, managers = apply(live, thing(**second), SCHEMA, managers, "two", force=False)
+    except ApplyConflict:
+        return
+    assert fields_of(after, SCHEMA) >= {path for path in fields_of(thing(**first), SCHEMA) if len(path) > 1}
