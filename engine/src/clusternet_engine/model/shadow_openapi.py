@@ -20,16 +20,14 @@ PATCH_TYPES = (
 _WRITE_PARAMETERS = ("dryRun", "fieldManager", "fieldValidation")
 
 
-def make_document(documents: Mapping[str, Object], served: Iterable[ShadowResource]) -> Object:
+def make_document(definitions: Mapping[str, Any], served: Iterable[ShadowResource]) -> Object:
     """Return the document.
 
     Args:
-        documents: of the native resources, by group and version.
+        definitions: `components.schemas` of the native resources' documents together.
         served: the resources of the shadow API.
     """
-    schemas: dict[str, Any] = {}
-    for document in documents.values():
-        schemas |= (document.get("components") or {}).get("schemas") or {}
+    schemas = dict(definitions)
     paths: dict[str, Any] = {}
     for one in served:
         resource = one.resource

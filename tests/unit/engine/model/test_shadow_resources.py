@@ -151,7 +151,7 @@ def test_openapi_document():
         "io.Other": {"type": "object"},
     }
     document = make_document(
-        {"apps/v1": {"components": {"schemas": schemas}}, "v1": {}},
+        schemas,
         [
             ShadowResource(Resource("apps", "v1", "deployments", "Deployment", namespaced=True), "deployment"),
             ShadowResource(Resource("", "v1", "nodes", "Node", namespaced=False), "node"),

@@ -18,6 +18,7 @@ from clusternet_engine.hub.api.catalog import Catalog
 from clusternet_engine.hub.api.schemas import Schemas
 from clusternet_engine.kube.backoff import Backoff
 from clusternet_engine.kube.errors import ApiError, ConnectionFailed
+from clusternet_engine.kube.resources import Object
 from clusternet_engine.model.shadow import SHADOW_API_VERSION
 from clusternet_engine.model.shadow_openapi import make_document
 
@@ -113,14 +114,16 @@ class OpenApi:
             if version == self._made:
                 continue
             try:
-                documents = {name: await self._schemas.read(address) for name, address in addresses.items()}
+                definitions: Object = {}
+                for address in addresses.values():
+                    definitions |= (await self._schemas.read(address))["components"].get("schemas") or {}
             except (ApiError, ConnectionFailed) as error:
                 log.warning("the parent's OpenAPI documents: %s", error)
                 self._wanted.set()
                 await asyncio.sleep(backoff.next())
                 continue
             backoff.reset()
-            self._document = orjson.dumps(make_document(documents, self._catalog.resources().values()))
+            self._document = orjson.dumps(make_document(definitions, self._catalog.resources().values()))
             async with self._done:
                 self._made = version
                 self._done.notify_all()
