@@ -34,8 +34,8 @@ NAME = "feed"
 
 _LABELS_DELAY = 0.3
 """Seconds after which labels follow what uses a feed, so that many uses become one write."""
-_DELAY_A_BASE = 0.001
-"""Seconds added to it for each Base that uses the feed."""
+_DELAY_A_CLUSTER = 0.001
+"""Seconds added to it for each cluster that gets the feed."""
 
 log = logging.getLogger(__name__)
 
@@ -86,8 +86,9 @@ class Feeds:
         if _is_going(source) or lacks(source, self._finalizers, {}):
             self._controller.enqueue(_key(source))
         else:
-            delay = _LABELS_DELAY + _DELAY_A_BASE * len(self._users(self._caches.bases, source))
-            self._controller.enqueue_after(_key(source), delay)
+            users = self._users(self._caches.subscriptions, source)
+            bound = sum(len((user.get("status") or {}).get("bindingClusters") or ()) for user in users)
+            self._controller.enqueue_after(_key(source), _LABELS_DELAY + _DELAY_A_CLUSTER * bound)
 
     async def _reconcile(self, key: str) -> None:
         kind, _, rest = key.partition(" ")

@@ -23,6 +23,7 @@ from clusternet_engine import metrics
 from clusternet_engine.kube.config import ClusterConfig, ConfigError
 from clusternet_engine.kube.credentials import token_source
 from clusternet_engine.kube.errors import (
+    ClientClosed,
     ConnectionFailed,
     Expired,
     error_from_response,
@@ -341,7 +342,7 @@ class Client:
         :param max_message: bytes of the longest message accepted.
         """
         if self._session is None:
-            raise RuntimeError("the client is not open; use it in `async with`")
+            raise ClientClosed
         url = f"{self.config.server}{path}"
         with _connection_errors(url, CONNECT_TIMEOUT):
             async with asyncio.timeout(CONNECT_TIMEOUT):
@@ -425,7 +426,7 @@ class Client:
         self, method: str, url: str, **arguments: Any
     ) -> contextlib.AbstractAsyncContextManager[aiohttp.ClientResponse]:
         if self._session is None:
-            raise RuntimeError("the client is not open; use it in `async with`")
+            raise ClientClosed
         return self._session.request(
             method,
             url,

@@ -84,6 +84,13 @@ _BY_STATUS: dict[int, type[ApiError]] = {
 }
 
 
+class ClientClosed(RuntimeError):
+    """A client was used before it was opened or after it was closed."""
+
+    def __init__(self) -> None:
+        super().__init__("the client is not open; use it in `async with`")
+
+
 class ConnectionFailed(Exception):
     """There was no (whole) HTTP answer.
 

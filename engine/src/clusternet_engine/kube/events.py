@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 import time
@@ -12,7 +13,7 @@ from typing import Literal
 
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.config import ConfigError
-from clusternet_engine.kube.errors import ApiError, ConnectionFailed, NotFound
+from clusternet_engine.kube.errors import ApiError, ClientClosed, ConnectionFailed, NotFound
 from clusternet_engine.kube.resources import EVENTS, Object
 
 log = logging.getLogger(__name__)
@@ -25,8 +26,8 @@ EVENT_TIMEOUT = 10.0
 """Seconds to write an event."""
 MAX_NOTES = 4
 """Events written at the same time by :meth:`EventRecorder.note`, so that they don't hold up what matters."""
-MAX_NOTES_WAITING = 10_000
-"""Events that wait for that; further ones are dropped."""
+MAX_NOTES_WAITING = 1000
+"""Events that wait for that; further ones that tell of nothing wrong are dropped."""
 
 
 class EventRecorder:
@@ -45,8 +46,8 @@ class EventRecorder:
 
     def note(self, obj: Object, type: Literal["Normal", "Warning"], reason: str, message: str) -> None:
         """Tell of something as :meth:`event` does, but don't wait until it is written."""
-        if len(self._notes) >= MAX_NOTES_WAITING:
-            log.warning("event %s of %s dropped: too many wait", reason, obj["metadata"].get("name"))
+        if type == "Normal" and len(self._notes) >= MAX_NOTES_WAITING:
+            log.debug("event %s of %s dropped: too many wait", reason, obj["metadata"].get("name"))
             return
         task = asyncio.create_task(self._note(obj, type, reason, message))
         self._notes.add(task)
@@ -54,7 +55,9 @@ class EventRecorder:
 
     async def _note(self, obj: Object, type: Literal["Normal", "Warning"], reason: str, message: str) -> None:
         async with self._writers:
-            await self.event(obj, type, reason, message)
+            # At the end of the program what still waits is lost.
+            with contextlib.suppress(ClientClosed):
+                await self.event(obj, type, reason, message)
 
     async def event(self, obj: Object, type: Literal["Normal", "Warning"], reason: str, message: str) -> None:
         """Tell of something that happened to ``obj``. Never raises: an event that can't be written is logged.
