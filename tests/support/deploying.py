@@ -190,6 +190,46 @@ async def exists(
     return await eventually(lambda: client.get(resource, name, namespace), timeout, f"{resource.kind} {name} exists")
 
 
-async def release_of(parent: Client, name: str, namespace: str) -> Object:
-    """Return a HelmRelease."""
-    return await parent.get(HELM_RELEASES, name, namespace)
+class Release:
+    """A HelmRelease as the hub would make it."""
+
+    def __init__(self, parent: Client, cluster: FakeCluster, name: str = "") -> None:
+        self.parent = parent
+        self.namespace = cluster.namespace
+        self.release = f"r-{random.randbytes(3).hex()}"
+        self.name = name or f"b-helm-default-{self.release}"
+
+    async def create(self, values: Object | None = None, **spec: Any) -> Object:
+        body = {
+            "apiVersion": HELM_RELEASES.api_version,
+            "kind": HELM_RELEASES.kind,
+            "metadata": {
+                "name": self.name,
+                "namespace": self.namespace,
+                "finalizers": [names.FINALIZER],
+                "labels": {"apps.clusternet.io/config.name": "b-helm"},
+            },
+            "spec": {"releaseName": self.release, "overrides": encode(values) if values else "IA==", **spec},
+        }
+        return await self.parent.create(HELM_RELEASES, body)
+
+    async def change(self, **spec: Any) -> None:
+        await self.parent.patch(HELM_RELEASES, self.name, {"spec": spec}, self.namespace)
+
+    async def get(self) -> Object:
+        return await self.parent.get(HELM_RELEASES, self.name, self.namespace)
+
+    async def reaches(self, phase: str, timeout: float = 60.0) -> Object:
+        async def reached() -> Object | None:
+            found = await self.get()
+            status = found.get("status") or {}
+            current = status.get("observedGeneration") == found["metadata"]["generation"]
+            return status if current and status.get("phase") == phase else None
+
+        status = await eventually(reached, timeout, f"{self.name} is {phase}")
+        assert status is not None
+        return status
+
+    async def delete(self) -> None:
+        await self.parent.delete(HELM_RELEASES, self.name, self.namespace)
+        await is_gone(self.parent, HELM_RELEASES, self.name, self.namespace)

@@ -21,7 +21,7 @@ from clusternet_engine.kube.resources import (
 )
 from clusternet_lab import Lab
 from deploying import Deployed, exists, hand_over, is_gone, pushed_cluster
-from hub_site import HubProcess, Hubs, eventually
+from hub_site import HubProcess, eventually
 from publishing import (
     FakeCluster,
     config_map,
@@ -346,33 +346,6 @@ async def test_c3_10_the_hub_leaves_alone_what_is_not_its_own(parent, child, clu
         await one.delete()
         await one.gone()
     await remove_cluster(parent, other.cluster)
-
-
-async def test_a_hub_that_is_killed_leaves_nothing_behind(hub_kubeconfig, tmp_path, parent, child, namespace):
-    """What was applied is known before it is applied, so that the next hub prunes what the killed one has made."""
-    cluster = await pushed_cluster(parent, child)
-    deployed = Deployed(parent, cluster)
-    flags = ("--controllers=description", "--feature-gates=Deployer=true")
-    hubs = Hubs(hub_kubeconfig, tmp_path)
-    first = hubs.start(*flags)
-    await deployed.create(native_namespace(namespace), *(config_map(f"c{n}", namespace) for n in range(30)))
-    await exists(child, CONFIG_MAPS, "c1", namespace)
-    first.kill()
-    await deployed.change(native_namespace(namespace), config_map("c0", namespace))
-    hubs.start(*flags)
-    await deployed.reaches("Success")
-
-    async def only_one() -> bool:
-        found = (await child.list(CONFIG_MAPS, namespace)).items
-        return [one["metadata"]["name"] for one in found if OWNED in (one["metadata"].get("annotations") or {})] == [
-            "c0"
-        ]
-
-    await eventually(only_one)
-    await deployed.delete()
-    await deployed.gone()
-    await remove_cluster(parent, cluster)
-    hubs.end()
 
 
 async def test_large_objects_are_deployed_and_too_large_ones_have_a_reason(parent, child, cluster, namespace):
