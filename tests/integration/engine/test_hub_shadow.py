@@ -1,6 +1,7 @@
 """The shadow API as its users meet it: through the parent's API server, by plain requests and kubectl (spec/04 §8)."""
 
 import asyncio
+import base64
 import json
 import sys
 import uuid
@@ -20,6 +21,7 @@ from clusternet_engine.kube.resources import (
     CUSTOM_RESOURCE_DEFINITIONS,
     MANIFESTS,
     NAMESPACES,
+    SECRETS,
 )
 from clusternet_engine.kube.tls import client_context
 from hub_site import HubProcess, eventually, install_api_services, remove_api_services
@@ -638,11 +640,16 @@ async def test_feed_protection_is_told(shadow):
 
 
 async def test_metadata_only(shadow):
-    await shadow.create("configmaps", config_map("a", x="1"))
+    """The form that the garbage collector reads: it must not miss owners that live on the children."""
+    obj = config_map("a", x="1")
+    obj["metadata"]["ownerReferences"] = [{"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "none"}]
+    await shadow.create("configmaps", obj)
     accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
     async with shadow.session.get(shadow.path("configmaps"), headers={"Accept": accept}) as answer:
         body = await answer.json()
     assert (body["kind"], set(body["items"][0])) == ("PartialObjectMetadataList", {"kind", "apiVersion", "metadata"})
+    assert "ownerReferences" not in body["items"][0]["metadata"]
+    assert (await shadow.manifest("configmaps", "a"))["template"]["metadata"]["ownerReferences"]
 
 
 async def test_a_manifest_of_an_old_hub_keeps_its_name(shadow):
@@ -707,6 +714,27 @@ async def test_the_parents_api_server_verifies_the_hub(shadow_hub, parent):
     service = await parent.get(API_SERVICES, "v1alpha1.shadow")
     assert service["spec"]["caBundle"]
     assert not service["spec"].get("insecureSkipTLSVerify")
+
+
+async def test_an_authority_that_is_unusable_is_replaced_without_an_interruption(shadow, parent):
+    name, data = "clusternet-hub-serving", {"tls.crt": base64.b64encode(b"nonsense").decode()}
+    await shadow.create("configmaps", config_map("a"))
+    before = (await parent.get(API_SERVICES, "v1alpha1.shadow"))["spec"]["caBundle"]
+    await parent.patch(SECRETS, name, {"data": data}, "clusternet-system")
+    # The hub looks after its certificate once an hour, and whenever an APIService changes.
+    await parent.patch(API_SERVICES, "v1alpha1.shadow", {"metadata": {"annotations": {"test": shadow.namespace}}})
+
+    async def replaced():
+        service = await parent.get(API_SERVICES, "v1alpha1.shadow")
+        return service["spec"]["caBundle"] != before
+
+    await eventually(replaced)
+
+    async def answers():
+        status, _, _ = await shadow.ask("GET", shadow.path("configmaps", "a"))
+        return status == 200
+
+    await eventually(answers)
 
 
 async def test_many_writers_lose_nothing(shadow):

@@ -22,7 +22,9 @@ class Representation:
         """Return an object in this form."""
         if not self.metadata_only:
             return obj
-        return {"kind": "PartialObjectMetadata", "apiVersion": f"{_META}/v1", "metadata": obj["metadata"]}
+        # Owners live on the children: the parent's garbage collector, which reads this form, would miss them.
+        metadata = {key: value for key, value in obj["metadata"].items() if key != "ownerReferences"}
+        return {"kind": "PartialObjectMetadata", "apiVersion": f"{_META}/v1", "metadata": metadata}
 
     def list(self, objects: Iterable[Object], metadata: Object, resource: Resource) -> Object:
         """Return a list of objects in this form."""
