@@ -24,8 +24,10 @@ _CONDITIONS_OF = {
     "deployed": (constants.CONDITION_SCHEDULED, constants.CONDITION_RENDERED, constants.CONDITION_DEPLOYED),
 }
 _CONDITIONS_OF["healthy"] = _CONDITIONS_OF["deployed"]
-# Reasons of conditions that aren't true yet, of which the hub expects that they come right by themselves.
+# Reasons of conditions that aren't true yet: the hub expects that they come right by themselves, or another condition
+# says what is wrong.
 _GOING_ON = ("Deploying", "VerifyingHelmChart", "WaitingForInventory", "Rendering", "Pending")
+_TOLD_ELSEWHERE = ("NotRendered", "NotScheduled")
 _HELM = "Helm"
 
 
@@ -104,7 +106,7 @@ def _condition_problems(subscription: Mapping[str, Any], stage: str) -> list[Pro
             found.append(Problem(None, text, False))
         elif condition.get("status") != "True":
             text = f"{condition['type']} is {condition.get('status')} ({condition.get('reason')}): "
-            failed = condition.get("status") == "False" and condition.get("reason") not in _GOING_ON
+            failed = condition.get("status") == "False" and condition.get("reason") not in _GOING_ON + _TOLD_ELSEWHERE
             found.append(Problem(None, text + str(condition.get("message")), failed))
     return found
 

@@ -121,11 +121,13 @@ def is_scheduled(subscription: Object) -> bool:
 def awaits_replicas(subscription: Object, base: Object, inventory: Object | None) -> bool:
     """Return whether a Base can't be rendered yet, since its cluster's share of some workload isn't known.
 
-    Without its share a cluster would get all the replicas for a while (spec/08 item 18).
+    Without its share a cluster would get all the replicas for a while (spec/08 item 18). Where all weights are zero
+    there are no shares: each cluster runs everything (spec/03 §4.1).
     """
-    if not is_divided(subscription):
+    status = subscription.get("status") or {}
+    replicas = status.get("replicas") or {}
+    if not is_divided(subscription) or (not replicas and status.get("specHash") == spec_hash(subscription["spec"])):
         return False
-    replicas = (subscription.get("status") or {}).get("replicas") or {}
     shares = divided_replicas(subscription, base["metadata"]["namespace"])
     paths = _replica_paths(inventory)
     for feed in base["spec"]["feeds"]:

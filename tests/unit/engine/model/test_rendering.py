@@ -246,7 +246,10 @@ def test_what_waits_for_its_share():
     assert awaits_replicas(divided(web, replicas={key: [1, 1]}), base, inventory_of(web, path=None)), "no path"
     assert awaits_replicas(divided(web, bindings=["other/two"], replicas={key: [1]}), base, inventory), "not bound"
     assert not awaits_replicas(divided(web, replicas={key: [1, 1]}), base, inventory)
-    assert not awaits_replicas(divided(web, replicas={key: []}), base, None), "weights that are all zero"
+    assert not awaits_replicas(divided(web, replicas={key: []}), base, None), "nothing to divide in this feed"
+    weightless = divided(web)
+    weightless["status"] = {**weightless["status"], "specHash": spec_hash(weightless["spec"])}
+    assert not awaits_replicas(weightless, base, None), "weights that are all zero"
     assert not awaits_replicas(divided(settings, bindings=[]), a_base(settings), None), "nothing to divide"
 
 
