@@ -1,23 +1,26 @@
 """HelmCharts looked for and HelmReleases pushed to child clusters (spec/03 §1.2, §8.3); releases are made by hand."""
 
+import base64
 import random
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from charts import ChartServer, pack
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.config import ClusterConfig
 from clusternet_engine.kube.errors import NotFound
-from clusternet_engine.kube.resources import HELM_RELEASES, NAMESPACES, SECRETS, Object, Resource
+from clusternet_engine.kube.resources import HELM_CHARTS, NAMESPACES, SECRETS, Object, Resource
 from clusternet_lab import Lab
-from deploying import encode, exists, is_gone, pushed_cluster
+from deploying import Release, encode, events_of, exists, is_gone, pushed_cluster
 from hub_site import HubProcess, eventually
-from publishing import FakeCluster, remove_cluster
+from publishing import FakeCluster, chart, remove_cluster
 
 CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap", namespaced=True)
+STATEFUL_SETS = Resource("apps", "v1", "statefulsets", "StatefulSet", namespaced=True)
 FINALIZER = "apps.clusternet.io/finalizer"
 
 
@@ -72,51 +75,6 @@ async def target(child: Client) -> AsyncIterator[str]:
         await child.delete(NAMESPACES, name)
 
 
-class Release:
-    """A HelmRelease as the hub would make it."""
-
-    def __init__(self, parent: Client, cluster: FakeCluster, name: str = "") -> None:
-        self.parent = parent
-        self.namespace = cluster.namespace
-        self.release = f"r-{random.randbytes(3).hex()}"
-        self.name = name or f"b-helm-default-{self.release}"
-
-    async def create(self, values: Object | None = None, **spec: Any) -> Object:
-        body = {
-            "apiVersion": HELM_RELEASES.api_version,
-            "kind": HELM_RELEASES.kind,
-            "metadata": {
-                "name": self.name,
-                "namespace": self.namespace,
-                "finalizers": [FINALIZER],
-                "labels": {"apps.clusternet.io/config.name": "b-helm"},
-            },
-            "spec": {"releaseName": self.release, "overrides": encode(values) if values else "IA==", **spec},
-        }
-        return await self.parent.create(HELM_RELEASES, body)
-
-    async def change(self, **spec: Any) -> None:
-        await self.parent.patch(HELM_RELEASES, self.name, {"spec": spec}, self.namespace)
-
-    async def get(self) -> Object:
-        return await self.parent.get(HELM_RELEASES, self.name, self.namespace)
-
-    async def reaches(self, phase: str, timeout: float = 60.0) -> Object:
-        async def reached() -> Object | None:
-            found = await self.get()
-            status = found.get("status") or {}
-            current = status.get("observedGeneration") == found["metadata"]["generation"]
-            return status if current and status.get("phase") == phase else None
-
-        status = await eventually(reached, timeout, f"{self.name} is {phase}")
-        assert status is not None
-        return status
-
-    async def delete(self) -> None:
-        await self.parent.delete(HELM_RELEASES, self.name, self.namespace)
-        await is_gone(self.parent, HELM_RELEASES, self.name, self.namespace)
-
-
 async def test_a_release_is_installed_upgraded_and_uninstalled(parent, child, cluster, charts, target):
     release = Release(parent, cluster)
     await release.create({"greeting": "moin"}, repo=charts.repo, chart="hello", version="1.0.0", targetNamespace=target)
@@ -136,3 +94,181 @@ async def test_a_release_is_installed_upgraded_and_uninstalled(parent, child, cl
     await is_gone(child, CONFIG_MAPS, release.release, target)
     records = await child.list(SECRETS, target, label_selector="owner=helm")
     assert not records.items
+
+
+async def test_mysql_of_the_examples_is_installed(parent, child, cluster, charts, target):
+    """A1, the part of Helm: the release is in the target namespace, with what the chart makes."""
+    release = Release(parent, cluster)
+    await release.create(
+        {"commonLabels": {"team": "data"}, "primary": {"persistence": {"enabled": False}}},
+        repo=charts.repo,
+        chart="mysql",
+        version="9.2.0",
+        targetNamespace=target,
+    )
+    await release.reaches("deployed")
+    live = await child.get(STATEFUL_SETS, f"{release.release}-mysql", target)
+    assert live["metadata"]["labels"]["team"] == "data"
+    assert "volumeClaimTemplates" not in live["spec"]
+    await release.delete()
+
+
+async def test_c3_19_without_a_version_nothing_is_upgraded_again_and_again(parent, child, cluster, charts, target):
+    """C3.19 `[quirk]` mended: an empty version, a range and another spelling are content with what is there."""
+    release = Release(parent, cluster)
+    await release.create(repo=charts.repo, chart="hello", targetNamespace=target)
+    assert (await release.reaches("deployed"))["version"] == 1
+    assert (await child.get(CONFIG_MAPS, release.release, target))["data"]["version"] == "1.1.0"
+    for spelling in ("~1.1", "v1.1.0", ">=1.0.0"):
+        await release.change(version=spelling)
+        assert (await release.reaches("deployed"))["version"] == 1
+    await release.delete()
+
+
+async def test_a_failing_release_says_why_and_is_mended_by_a_change(parent, child, cluster, charts, target):
+    release = Release(parent, cluster)
+    await release.create(repo=charts.repo, chart="bad", version="1.0.0", targetNamespace=target)
+    assert "Nonsense" in (await release.reaches("failed"))["description"]
+    assert "HelmReleaseFailure" in await eventually(lambda: events_of(parent, release.name, release.namespace))
+    await release.change(chart="library")
+    assert "library" in (await release.reaches("failed"))["description"]
+    await release.change(chart="hello", repo=charts.silent.replace("silent", "nowhere"))
+    assert "404" in (await release.reaches("failed"))["description"]
+    await release.change(repo=charts.repo)
+    await release.reaches("deployed")
+    await release.delete()
+
+
+async def test_an_atomic_release_that_failed_is_installed_anew(parent, child, cluster, charts, target):
+    """Without nodes nothing gets ready, so waiting fails; with `atomic` nothing of it stays."""
+    release = Release(parent, cluster)
+    await release.create(
+        {"primary": {"persistence": {"enabled": False}}},
+        repo=charts.repo, chart="mysql", targetNamespace=target, wait=True, atomic=True, timeoutSeconds=1,
+    )  # fmt: skip
+    status = await release.reaches("failed")
+    assert "version" not in status
+    await is_gone(child, STATEFUL_SETS, f"{release.release}-mysql", target)
+    await release.change(wait=False, atomic=False)
+    assert (await release.reaches("deployed"))["version"] == 1
+    await release.delete()
+
+
+async def test_values_and_credentials_are_not_in_arguments(parent, cluster, charts, target, helm):
+    """While Helm waits, its command line shows neither the child's token nor a value."""
+    release = Release(parent, cluster)
+    await release.create(
+        {"auth": {"rootPassword": "s3cret-root"}, "primary": {"persistence": {"enabled": False}}},
+        repo=charts.repo, chart="mysql", targetNamespace=target, wait=True, timeoutSeconds=3,
+    )  # fmt: skip
+
+    async def running() -> list[str]:
+        return [
+            " ".join(process.info["cmdline"])
+            for process in psutil.process_iter(["cmdline"])
+            if release.release in (process.info["cmdline"] or ())
+        ]
+
+    [line] = await eventually(running)
+    assert "s3cret-root" not in line
+    assert "eyJ" not in line
+    await release.reaches("failed")
+    await release.delete()
+
+
+class TestCharts:
+    """Whether a HelmChart can be had."""
+
+    async def reaches(self, parent: Client, name: str, phase: str, timeout: float = 30.0) -> str:
+        async def reached() -> Object | None:
+            found = await parent.get(HELM_CHARTS, name, "default")
+            status = found.get("status") or {}
+            current = status.get("observedGeneration") == found["metadata"]["generation"]
+            return status if current and status.get("phase") == phase else None
+
+        status = await eventually(reached, timeout, f"{name} is {phase}")
+        assert status is not None
+        return str(status["reason"])
+
+    @pytest.fixture
+    async def make(self, hub: HubProcess, parent: Client) -> AsyncIterator[Any]:
+        made: list[str] = []
+
+        async def make(chart_name: str, **spec: Any) -> str:
+            made.append(f"chart-{random.randbytes(3).hex()}")
+            await parent.create(HELM_CHARTS, chart(made[-1], chart=chart_name, **spec))
+            return made[-1]
+
+        yield make
+        for name in made:
+            await parent.delete(HELM_CHARTS, name, "default")
+
+    async def test_http_repositories(self, parent, make, charts):
+        name = await make("hello", repo=charts.repo, version="1.0.0")
+        assert await self.reaches(parent, name, "Found") == ""
+        labels = (await parent.get(HELM_CHARTS, name, "default"))["metadata"]["labels"]
+        assert labels["apps.clusternet.io/config.kind"] == "HelmChart"
+        assert labels["apps.clusternet.io/config.name"] == name
+        missing = await make("hello", repo=charts.repo, version="3.0.0")
+        assert "no version 3.0.0" in await self.reaches(parent, missing, "NotFound")
+        assert "is not in" in await self.reaches(parent, await make("nothing", repo=charts.repo), "NotFound")
+
+    async def test_c3_11_bad_repositories_have_their_reason(self, parent, make, charts):
+        broken = await make("hello", repo=charts.broken)
+        silent = await make("hello", repo=charts.silent)
+        refused = await make("hello", repo="http://127.0.0.1:9")
+        assert "500" in await self.reaches(parent, broken, "NotFound")
+        assert "can't be reached" in await self.reaches(parent, refused, "NotFound")
+        assert "did not answer within 15 s" in await self.reaches(parent, silent, "NotFound", timeout=40)
+
+    async def test_a_chart_that_appears_is_found(self, parent, make, charts):
+        name = await make("late", repo=charts.repo, version="1.0.0")
+        await self.reaches(parent, name, "NotFound")
+        late = {"apiVersion": "v2", "name": "late", "version": "1.0.0"}
+        charts.add(late, pack(late, {}))
+        await self.reaches(parent, name, "Found", timeout=15)
+
+    async def test_a8_oci_registries(self, parent, make, charts):
+        found = await make("mysql", repo=charts.oci, version="9.2.0", plainHTTP=True)
+        assert await self.reaches(parent, found, "Found") == ""
+        unknown = await make("mysql", repo=charts.oci, version="9.9.9", plainHTTP=True)
+        assert "no tag 9.9.9" in await self.reaches(parent, unknown, "NotFound")
+        latest = await make("mysql", repo=charts.oci, version="latest", plainHTTP=True)
+        assert "no tag latest" in await self.reaches(parent, latest, "NotFound")
+        without = await make("mysql", repo=charts.oci, version="", plainHTTP=True)
+        assert "needs spec.version" in await self.reaches(parent, without, "NotFound")
+        encrypted = await make("mysql", repo=charts.oci, version="9.2.0")
+        assert "can't be reached" in await self.reaches(parent, encrypted, "NotFound")
+
+    async def test_c3_12_private_repositories(self, parent, child, cluster, make, private, target):
+        await parent.create(SECRETS, login("reader-right", "s3cret-word"))
+        await parent.create(SECRETS, login("reader-wrong", "wrong"))
+        right = {"name": "reader-right", "namespace": "default"}
+        try:
+            for repo in (private.repo, private.oci):
+                more = {"repo": repo, "version": "1.0.0", "plainHTTP": True}
+                open_ = await make("hello", **more)
+                assert "chartPullSecret" in await self.reaches(parent, open_, "NotFound")
+                wrong = await make("hello", chartPullSecret={**right, "name": "reader-wrong"}, **more)
+                assert "refused" in await self.reaches(parent, wrong, "NotFound")
+                absent = await make("hello", chartPullSecret={**right, "name": "reader-none"}, **more)
+                assert "doesn't exist" in await self.reaches(parent, absent, "NotFound")
+                await self.reaches(parent, await make("hello", chartPullSecret=right, **more), "Found")
+                release = Release(parent, cluster)
+                await release.create(chart="hello", targetNamespace=target, chartPullSecret=right, **more)
+                await release.reaches("deployed")
+                await release.delete()
+        finally:
+            for name in ("reader-right", "reader-wrong"):
+                await parent.delete(SECRETS, name, "default")
+
+
+def login(name: str, password: str) -> Object:
+    """A Secret for chartPullSecret."""
+    data = {"username": "reader", "password": password}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name, "namespace": "default"},
+        "data": {key: base64.b64encode(value.encode()).decode() for key, value in data.items()},
+    }

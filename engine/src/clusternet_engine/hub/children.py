@@ -45,7 +45,7 @@ class Children:
         self._caches = caches
         self._tunnels = tunnels
         self._children: dict[str, _Child] = {}
-        self._closing: set[asyncio.Task[None]] = set()
+        self._closing: dict[asyncio.Task[None], _Child] = {}
         caches.clusters.add_handler(self._on_cluster)
 
     async def objects(self, cluster: Object) -> Objects:
@@ -74,10 +74,11 @@ class Children:
 
     async def close(self) -> None:
         """Close all connections."""
-        for task in self._closing:
+        closing, self._closing = self._closing, {}
+        for task in closing:
             task.cancel()
         children, self._children = self._children, {}
-        for child in children.values():
+        for child in (*closing.values(), *children.values()):
             await child.objects.client.close()
 
     def _route(self, cluster: Object) -> TunnelRoute | None:
@@ -117,5 +118,5 @@ class Children:
             await child.objects.client.close()
 
         task = asyncio.create_task(close())
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+        self._closing[task] = child
+        task.add_done_callback(lambda done: self._closing.pop(done, None))

@@ -6,8 +6,6 @@ no longer wanted go away with the first apply too, the fields of the former owne
 
 from __future__ import annotations
 
-from typing import Any
-
 from clusternet_engine.kube.resources import Object
 from clusternet_engine.model import constants as names
 
@@ -40,7 +38,5 @@ def _owns_annotation(entry: Object) -> bool:
     return f"f:{names.LAST_APPLIED_ANNOTATION}" in annotations
 
 
-def _merged(one: Any, other: Any) -> Any:
-    if not (isinstance(one, dict) and isinstance(other, dict)):
-        return other
+def _merged(one: Object, other: Object) -> Object:
     return {**one, **{key: _merged(one[key], value) if key in one else value for key, value in other.items()}}
