@@ -19,6 +19,7 @@ from agent_site import AgentSite
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.config import ClusterConfig
 from clusternet_engine.kube.resources import SECRETS, Resource
+from clusternet_engine.kube.tls import client_context
 from clusternet_lab import Lab, programs
 from deploying import Deployed
 from hub_site import HubProcess, eventually, install_api_services, remove_api_services
@@ -281,3 +282,43 @@ async def test_a_hub_that_starts_again_is_found(tunnel: TunnelSite, tunnel_hub: 
                 await watch.read()
     tunnel_hub.start()
     await tunnel.is_connected()
+
+
+async def test_c4_6_upgrades_through_the_parent(
+    lab: Lab, tunnel_hub: TunnelHub, site: AgentSite, tmp_path: Path
+) -> None:
+    """What exec, attach and port-forward do, against a server that stands for a kubelet: the lab has none."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert b"Upgrade: SPDY/3.1\r\n" in await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\nprompt> ")
+        while data := await reader.read(2**16):
+            writer.write(data)
+            await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    tunnel = TunnelSite(lab, site, tmp_path)
+    await tunnel.start(f"--socket-destinations=127.0.0.1:{port}")
+    parent = ClusterConfig.from_kubeconfig(lab.cluster("parent").kubeconfig)
+    context = client_context(parent.ca_data, certificate=parent.client_certificate, key=parent.client_key)
+    host, _, parent_port = parent.server.removeprefix("https://").rpartition(":")
+    path = tunnel.path.replace("/direct", f"/http/127.0.0.1:{port}/exec?command=sh")
+    async with server, asyncio.timeout(20):
+        reader, writer = await asyncio.open_connection(host, int(parent_port), ssl=context)
+        headers = "Host: x\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\nContent-Length: 0\r\n\r\n"
+        writer.write(f"POST {path} HTTP/1.1\r\n{headers}".encode())
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 101 "), head
+        assert await reader.readexactly(8) == b"prompt> "
+        for size in (1, 100, 1_000_000):
+            sent = os.urandom(size)
+            writer.write(sent)
+            assert await reader.readexactly(size) == sent
+        tunnel.agent.kill()
+        assert await reader.read() == b"", "the end of the tunnel is the end of the session"
+        writer.close()
+    async with tunnel.caller() as caller, caller.get(path) as answer:
+        assert answer.status == 400
+    await tunnel.end()

@@ -44,6 +44,8 @@ READ_AT_ONCE = 2**16
 """Bytes of the longest body that is taken over as a whole."""
 BUFFER = 2**18
 """Bytes kept between the two ends of a body or an upgraded connection."""
+PIECE = 2**16
+"""Bytes of an upgraded connection handed over at once."""
 CONTEXTS = 256
 """TLS settings kept, one for each CA and client certificate seen lately."""
 
@@ -237,41 +239,47 @@ class _Exchange:
         assert connection is not None
         assert connection.protocol is not None
         assert connection.transport is not None
-        loop = asyncio.get_running_loop()
-        child = aiohttp.StreamReader(connection.protocol, BUFFER, loop=loop)
-        connection.protocol.set_parser(_Tap(child), child)
+        request = self._request
+        assert request.transport is not None
+        child = asyncio.StreamReader(BUFFER)
+        child.set_transport(connection.transport)
+        connection.protocol.set_parser(_Tap(child), None)
         protocol = upgrade_protocol(answer.headers)
         headers = CIMultiDict(response_headers(answer.headers.items(), protocol))
         response = self._response = web.StreamResponse(status=101, reason=answer.reason, headers=headers)
         response.force_close()
-        caller = aiohttp.StreamReader(self._request.protocol, BUFFER, loop=loop)
-        self._request.protocol.set_parser(_Tap(caller))  # type: ignore[arg-type]  # has all that is asked of a parser
-        writer = StreamWriter(connection.protocol, loop)
+        caller = asyncio.StreamReader(BUFFER)
+        caller.set_transport(request.transport)
+        request.protocol.set_parser(_Tap(caller))  # type: ignore[arg-type]  # has all that is asked of a parser
+        writer = StreamWriter(connection.protocol, asyncio.get_running_loop())
         try:
-            await response.prepare(self._request)
+            await response.prepare(request)
             pumps = [asyncio.create_task(_pump(child, response)), asyncio.create_task(_pump(caller, writer))]
             try:
-                await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+                done, _ = await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+                for pump in done:
+                    if (error := pump.exception()) is not None:
+                        log.info("%s %s: upgraded connection: %s", request.method, self._url.origin(), error)
             finally:
                 for pump in pumps:
                     pump.cancel()
                 await asyncio.gather(*pumps, return_exceptions=True)
         finally:
             connection.close()
-        if self._request.transport is not None:
-            self._request.transport.close()
+        if request.transport is not None:
+            request.transport.close()
         return response
 
 
-async def _pump(source: aiohttp.StreamReader, sink: web.StreamResponse | StreamWriter) -> None:
-    while data := await source.readany():
+async def _pump(source: asyncio.StreamReader, sink: web.StreamResponse | StreamWriter) -> None:
+    while data := await source.read(PIECE):
         await sink.write(data)
 
 
 class _Tap:
     """Takes what a connection receives after it has changed its protocol."""
 
-    def __init__(self, reader: aiohttp.StreamReader) -> None:
+    def __init__(self, reader: asyncio.StreamReader) -> None:
         self._reader = reader
 
     def feed_data(self, data: bytes) -> tuple[bool, bytes]:
