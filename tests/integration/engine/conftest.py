@@ -46,11 +46,14 @@ def hub(hub_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @pytest.fixture(scope="module")
-def publishing_hub(hub_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
+def publishing_hub(
+    hub_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory, wait_for: Callable[..., Any]
+) -> Iterator[HubProcess]:
     """A hub that publishes, for all tests of a module. It takes the tests' word for which charts there are."""
     gates = "--feature-gates=Deployer=true,FeedInventory=true,FeedInUseProtection=true"
     log = tmp_path_factory.mktemp("hub") / "hub.log"
     process = HubProcess(hub_kubeconfig, log, gates, "--controllers=*,-helmchart")
+    wait_for(lambda: "leading; running" in process.log, 60, "the hub leads")
     yield process
     process.end()
 
