@@ -227,7 +227,7 @@ class Preview:
         before = {item["spec"]["deployer"]: item for item in now if item["metadata"]["namespace"] == namespace}
         generic = descriptions.build_generic(base, rendered, before.get("Generic"))
         helm = descriptions.build_helm(base, rendered, before.get("Helm"))
-        objects, charts = _content([generic, helm], namespace)
+        objects, charts = _content([generic.description, helm.description], namespace)
         objects_now, charts_now = _content(now, namespace)
         return ClusterPreview(
             namespace,
@@ -236,7 +236,7 @@ class Preview:
             objects_now,
             charts,
             charts_now,
-            [(problem.reason, problem.message) for problem in rendered.problems],
+            [(problem.reason, problem.message) for problem in (*rendered.problems, *generic.problems, *helm.problems)],
         )
 
 
