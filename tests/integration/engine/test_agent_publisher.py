@@ -1,15 +1,25 @@
 """What the agent does with Descriptions: pulls, restores what was changed, reports (spec/03 §8.1, §10, §11)."""
 
+import base64
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from typing import Any
 
+import aiohttp
 import pytest
 from agent_site import AgentSite
+from charts import ChartServer
 from clusternet_engine.kube.errors import AlreadyExists, NotFound
-from clusternet_engine.kube.resources import CLUSTER_ROLE_BINDINGS, NAMESPACES, Object, Resource
-from deploying import Deployed, exists, is_gone
+from clusternet_engine.kube.resources import (
+    CLUSTER_ROLE_BINDINGS,
+    MANAGED_CLUSTERS,
+    NAMESPACES,
+    SECRETS,
+    Object,
+    Resource,
+)
+from deploying import Deployed, Release, exists, is_gone
 from hub_site import eventually
 from publishing import FakeCluster, config_map, deployment, native_namespace
 
@@ -109,3 +119,56 @@ async def told(deployed: Deployed, kinds: set[str]) -> bool:
     entries = ((await deployed.get()).get("status") or {}).get("manifestStatuses") or []
     statuses = {entry["kind"]: entry.get("observedStatus") for entry in entries}
     return set(statuses) == kinds and bool(statuses.get("Deployment"))
+
+
+async def test_c3_10_the_managed_cluster_decides_not_the_flag(pulled, site, namespace):
+    """An agent that was told Pull leaves a cluster alone that is pushed to, and takes over when that ends."""
+    cluster = await pulled("--cluster-sync-mode=Pull", "--feature-gates=AppPusher=true")
+    await site.parent.patch(MANAGED_CLUSTERS, cluster.name, {"spec": {"syncMode": "Dual"}}, cluster.namespace)
+    deployed = Deployed(site.parent, cluster)
+    await deployed.create(native_namespace(namespace))
+    await site.beats_again()
+    assert "phase" not in ((await deployed.get()).get("status") or {})
+    await site.parent.patch(MANAGED_CLUSTERS, cluster.name, {"spec": {"syncMode": "Pull"}}, cluster.namespace)
+    await deployed.reaches("Success")
+    await deployed.delete()
+    await deployed.gone()
+
+
+async def test_a_pulling_agent_installs_charts(pulled, site, helm, namespace):
+    """A login that is out of the cluster's reach is taken from its dedicated namespace."""
+    cluster = await pulled("--cluster-sync-mode=Pull", f"--helm-binary={helm}")
+    login = {"username": base64.b64encode(b"reader").decode(), "password": base64.b64encode(b"word").decode()}
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "pull", "namespace": cluster.namespace},
+        "data": login,
+    }
+    with ChartServer(login=("reader", "word")) as charts:
+        charts.add_example("hello")
+        release = Release(site.parent, cluster)
+        named = {"name": "pull", "namespace": "default"}
+        await release.create(repo=charts.repo, chart="hello", targetNamespace=namespace, chartPullSecret=named)
+        assert "out of this cluster's reach" in (await release.reaches("failed"))["description"]
+        await site.parent.create(SECRETS, secret)
+        await release.reaches("deployed")
+        await exists(site.child, CONFIG_MAPS, release.release, namespace)
+        await release.delete()
+        await is_gone(site.child, CONFIG_MAPS, release.release, namespace)
+
+
+async def test_b4_7_the_built_in_predictor_answers(pulled, site):
+    cluster = await pulled("--feature-gates=Predictor=true", "--predictor-port=0", "--predictor-direct-access")
+    status = (await site.parent.get(MANAGED_CLUSTERS, cluster.name, cluster.namespace))["status"]
+    assert status["predictorEnabled"]
+    assert status["predictorDirectAccess"]
+    url = status["predictorAddress"] + "/replicas/predict"
+    async with aiohttp.ClientSession() as session:
+        answer = await session.post(url, json={"resources": {"requests": {"cpu": "1"}}})
+        assert answer.status == 200
+        room = (await answer.json())["replicas"]["default"]
+        assert isinstance(room, int)
+        for body in ("nonsense", "[]"):
+            refused = await session.post(url, data=body)
+            assert refused.status == 400, body
