@@ -76,6 +76,7 @@ async def target(child: Client) -> AsyncIterator[str]:
 
 
 async def test_a_release_is_installed_upgraded_and_uninstalled(parent, child, cluster, charts, target):
+    """B6.5: Helm works in the target namespace."""
     release = Release(parent, cluster)
     await release.create({"greeting": "moin"}, repo=charts.repo, chart="hello", version="1.0.0", targetNamespace=target)
     status = await release.reaches("deployed")
@@ -229,6 +230,7 @@ class TestCharts:
         await self.reaches(parent, name, "Found", timeout=15)
 
     async def test_a8_oci_registries(self, parent, make, charts):
+        """A8 and B6.6, B6.7: with `plainHTTP` everything goes over HTTP."""
         found = await make("mysql", repo=charts.oci, version="9.2.0", plainHTTP=True)
         assert await self.reaches(parent, found, "Found") == ""
         unknown = await make("mysql", repo=charts.oci, version="9.9.9", plainHTTP=True)
