@@ -27,7 +27,7 @@ from clusternet_engine.tunnel.stream import Stream
 SILENCE = 15.0
 """Seconds without a message, three pings, after which the parent counts as gone."""
 FIRST_DELAY, MAX_DELAY = 0.1, 5.0
-_STEADY = 10.0
+_STEADY = 2.0
 """Seconds of a session after which its end is a new story."""
 
 log = logging.getLogger(__name__)
