@@ -32,10 +32,13 @@ from clusternet_engine.model.uid_labels import labels_patch, uid_labels
 
 NAME = "feed"
 
-_LABELS_DELAY = 0.3
+_LABELS_DELAY = 1.0
 """Seconds after which labels follow what uses a feed, so that many uses become one write."""
 _DELAY_A_CLUSTER = 0.001
 """Seconds added to it for each cluster that gets the feed."""
+
+_MAX_WORKERS = 3
+"""Feeds worked on at the same time, so that labels don't hold up what matters."""
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +58,8 @@ class Feeds:
         self._enabled = settings.enabled(features.DEPLOYER)
         protects = settings.enabled(features.FEED_IN_USE_PROTECTION)
         self._finalizers = (names.FINALIZER, names.FEED_PROTECTION_FINALIZER) if protects else (names.FINALIZER,)
-        self._controller = Controller(NAME, self._reconcile, workers=settings.workers, keys=self._keys)
+        workers = min(settings.workers, _MAX_WORKERS)
+        self._controller = Controller(NAME, self._reconcile, workers=workers, keys=self._keys)
         caches.manifests.add_handler(self._on_source)
         caches.charts.add_handler(self._on_source)
         caches.subscriptions.add_handler(self._on_user)

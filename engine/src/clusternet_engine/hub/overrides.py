@@ -19,7 +19,7 @@ from clusternet_engine.model.uid_labels import labels_patch, uid_label, uid_labe
 
 NAME = "override"
 
-_LABELS_DELAY = 0.3
+_LABELS_DELAY = 1.0
 """Seconds after which labels follow, so that what matters comes first."""
 
 
