@@ -98,9 +98,8 @@ def bound_clusters(subscription: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _condition_problems(subscription: Mapping[str, Any], stage: str) -> list[Problem]:
     generation = subscription["metadata"].get("generation", 0)
     found = []
-    for condition in (subscription.get("status") or {}).get("conditions") or ():
-        if condition.get("type") not in _CONDITIONS_OF[stage]:
-            continue
+    conditions = {item.get("type"): item for item in (subscription.get("status") or {}).get("conditions") or ()}
+    for condition in (conditions[kind] for kind in _CONDITIONS_OF[stage] if kind in conditions):
         if condition.get("observedGeneration", generation) < generation:
             text = f"the hub has not judged yet what has changed (condition {condition['type']})"
             found.append(Problem(None, text, False))

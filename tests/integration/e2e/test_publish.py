@@ -109,7 +109,7 @@ def test_a1_a2_a3_replication_and_differences(example: Example) -> None:
     mysql = example.look("child1", "/apis/apps/v1/namespaces/abc/statefulsets/mysql")
     assert mysql["spec"]["template"]["spec"]["containers"][0]["image"].endswith(":8.0.26-debian-10-r39")
     assert labels(mysql)["published-by"] == "clusternet"
-    for path in ("/api/v1/namespaces/foo", "/api/v1/namespaces/abc"):
+    for path in ("/api/v1/namespaces/foo", "/apis/apps/v1/namespaces/abc/statefulsets/mysql"):
         assert example.look("child2", path) is None
     example.take_back()
     for path in ("/api/v1/namespaces/foo", "/apis/apps/v1/namespaces/abc/statefulsets/mysql"):
