@@ -56,7 +56,7 @@ class Mirrors:
         self._client = client
         self._deadline = deadline
         self._events: queue.Queue = queue.Queue()
-        self._copies: dict[str, Optional[dict[tuple, dict[str, Any]]]] = {}
+        self._copies: dict[str, Any] = {}  # objects by key; None until they were listed, which comes before any change
         self._unreachable: Optional[ConnectionFailed] = None
 
     def follow(self, name: str, collection: Collection) -> None:
@@ -94,13 +94,10 @@ class Mirrors:
             self._unreachable = content
         elif kind == "LISTED":
             self._copies[name] = content
-        else:
-            copy = self._copies[name]
-            assert copy is not None  # a watch begins after its list
-            if kind == "DELETED":
-                copy.pop(_key(content), None)
-            elif kind in ("ADDED", "MODIFIED"):
-                copy[_key(content)] = content
+        elif kind == "DELETED":
+            self._copies[name].pop(_key(content), None)
+        elif kind in ("ADDED", "MODIFIED"):
+            self._copies[name][_key(content)] = content
 
     def _mirror(self, name: str, collection: Collection) -> None:
         """Read the collection and pass every change on until the deadline."""

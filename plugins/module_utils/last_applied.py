@@ -77,9 +77,7 @@ def merged(live: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]
         before = json.loads(_annotation(live) or "{}")
     except ValueError:
         before = {}
-    result = _merge(live, wanted, before)
-    assert isinstance(result, dict)
-    return result
+    return _merge(live, wanted, before)
 
 
 def _merge(live: Any, wanted: Any, before: Any) -> Any:
