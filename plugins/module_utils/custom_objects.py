@@ -19,6 +19,7 @@ from ansible_collections.clusternet.core.plugins.module_utils.resources import R
 from ansible_collections.clusternet.core.plugins.module_utils.validate import invalid
 
 _ABSENT = object()
+_FEW, _AT_ONCE = 10, 8  # fewer objects than the first are handled one by one, others so many at a time
 
 
 class Place(NamedTuple):
@@ -203,14 +204,28 @@ class Work:
         return self._each(doomed, lambda place: self._reconciler.delete(self._resource, live.get(place)))
 
     def _each(self, wanted: Iterable[Place], action: Callable[[Place], Outcome]) -> list:
-        done = []
+        handled = []
         for place in wanted:
             namespace = {"namespace": place.namespace} if self._resource.namespaced else {}
-            item = self._items.add(name=place.name, **namespace)
-            outcome = self._items.attempt(item, action, place)
-            if outcome is not None:
-                done.append((item, outcome))
-        return done
+            handled.append((self._items.add(name=place.name, **namespace), place))
+        if len(handled) < _FEW:
+            outcomes = [self._items.attempt(item, action, place) for item, place in handled]
+        else:
+            outcomes = self._at_once(handled, action)
+        return [(handled[number][0], outcome) for number, outcome in enumerate(outcomes) if outcome is not None]
+
+    def _at_once(self, handled: list[tuple], action: Callable[[Place], Outcome]) -> list[Optional[Outcome]]:
+        """Handle many, several at a time; the diffs come in the order of the places nevertheless."""
+        from concurrent.futures import ThreadPoolExecutor
+
+        before = len(self._reconciler.diffs)
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            outcomes = list(pool.map(lambda pair: self._items.attempt(pair[0], action, pair[1]), handled))
+        order = {f"{self._resource.kind}/{place}": number for number, (_item, place) in enumerate(handled)}
+        self._reconciler.diffs[before:] = sorted(
+            self._reconciler.diffs[before:], key=lambda diff: order[diff["after_header"]]
+        )
+        return outcomes
 
     def _apply(self, live: Optional[dict[str, Any]], wanted: dict[str, Any]) -> Outcome:
         if live is None:

@@ -201,6 +201,13 @@ def test_an_unchanged_list_of_one_namespace_costs_one_request(server, run_module
     assert server.requests == [f"GET {APPS}/namespaces/default/subscriptions?limit=500"]
 
 
+def test_diffs_of_many_come_in_the_order_given(server, run_module):
+    names = [f"app-{number}" for number in range(30)]
+    result = run_module("subscription", server.url, subscriptions=[{**SUBSCRIPTION, "name": name} for name in names])
+    assert [item["name"] for item in result["subscriptions"]] == names
+    assert [diff["after_header"] for diff in result["diff"]] == [f"Subscription/default/{name}" for name in names]
+
+
 def test_an_unchanged_native_object_costs_one_request(server, run_module):
     (created,) = run_module("manifest", server.url, definitions=[SHADOWED])["diff"]
     path = "/apis/shadow/v1alpha1/namespaces/foo/configmaps/c"
