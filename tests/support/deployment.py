@@ -161,7 +161,7 @@ def lab_deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deploym
         return
     name = f"deployment-{os.getpid()}"
     try:
-        yield Deployment(Lab.up(name, children=2), folder)
+        yield Deployment(Lab.up(name, children=2, nodes=2), folder)
     finally:
         Lab.open(name).down()
 
