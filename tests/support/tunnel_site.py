@@ -53,8 +53,12 @@ class TunnelSite:
         self.start_agent()
         await self.site.is_ready()
         self.id = await self.site.identity()
-        secret = await self.site.child.get(SECRETS, "clusternet-app-deployer", self.site.namespace)
-        self.token = base64.b64decode(secret["data"]["token"]).decode()
+
+        async def token() -> str:
+            secret = await self.site.child.get(SECRETS, "clusternet-app-deployer", self.site.namespace)
+            return str((secret.get("data") or {}).get("token") or "")
+
+        self.token = base64.b64decode(await eventually(token)).decode()
         await self.is_connected()
 
     def start_agent(self) -> None:

@@ -52,7 +52,6 @@ def inventory(lab: Lab) -> dict[str, Any]:
                     "vars": {
                         "clusternet_agent_status_update_frequency": "5s",
                         "clusternet_agent_predictor_port": 0,
-                        "clusternet_agent_predictor_direct_access": True,
                         "clusternet_agent_extra_args": ["--bind-address=127.0.0.1"],
                     },
                 },

@@ -281,6 +281,7 @@ VALUES: list[tuple[str, str, tuple[list[Any], list[Any]]]] = [
     ("helmreleases", "spec.repo", REPOS),
     ("helmreleases", "spec.overrides", BASE64),
     ("descriptions", "status.observedGeneration", NOT_NEGATIVE),
+    ("helmcharts", "status.observedGeneration", NOT_NEGATIVE),
     ("helmreleases", "status.observedGeneration", NOT_NEGATIVE),
     ("serviceexports", "status.conditions.0.reason", REASONS),
     ("serviceimports", "spec.ips", ([[], ["10.0.0.1"]], [["10.0.0.1", "10.0.0.2"]])),

@@ -1,6 +1,5 @@
 """What an agent reports once it is registered, through restarts of everything around it."""
 
-import psutil
 import pytest
 from clusternet_engine.kube.resources import LEASES, MANAGED_CLUSTERS, NODES, SECRETS, SERVICE_ACCOUNTS
 
@@ -152,10 +151,8 @@ async def test_stopping_is_quick_and_gives_the_lease_back(site):
     await site.prepare()
     agent = site.start()
     await site.reaches("Registered")
-    memory = psutil.Process(agent.pid).memory_info().rss / 2**20
     assert agent.stop() < 5
     lease = await site.child.get(LEASES, "clusternet-agent", site.namespace)
     assert not lease["spec"].get("holderIdentity")
     site.start()
     await site.beats_again(timeout=8)
-    assert memory < 60

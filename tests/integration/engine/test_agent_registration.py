@@ -79,7 +79,7 @@ async def test_the_whole_status_is_reported(site, lab, query):
     assert (status["healthz"], status["livez"], status["readyz"]) == (True, True, True)
     assert status["heartbeatFrequencySeconds"] == 5
     assert (status["kubeQPS"], status["kubeBurst"]) == (40, 100)
-    assert (status["appPusher"], status["useSocket"], status["predictorEnabled"]) == (True, False, False)
+    assert (status["appPusher"], status["useSocket"], status["predictorEnabled"]) == (True, True, True)
     assert set(status["capacity"]) >= {"cpu", "memory"}
     assert set(status["allocatable"]) >= {"cpu", "memory"}
     assert "nodeStatistics" in status
