@@ -73,7 +73,11 @@ def _merge_maps(original: Object, patch: Object, schema: Schema | None, path: st
 def _merge_lists(original: list[Any], patch: list[Any], schema: Schema | None, path: str) -> list[Any]:
     merge_key = _merge_key(schema)
     if merge_key is None or not all(isinstance(one, dict) for one in patch):
-        return [*original, *(one for one in dict.fromkeys(patch) if one not in original)]
+        merged = list(original)
+        for one in patch:
+            if one not in merged:
+                merged.append(one)
+        return merged
     items = schema.items if schema else None
     directives = [_directive(element, path) for element in patch]
     if "replace" in directives:

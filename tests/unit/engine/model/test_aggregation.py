@@ -11,7 +11,7 @@ from clusternet_engine.model.descriptions import build_generic, build_helm
 from clusternet_engine.model.feeds import feed_reference
 from clusternet_engine.model.releases import wanted_releases
 from clusternet_engine.model.rendering import render, source_references
-from publishing import chart, config_map, deployment, feed_of, manifest_of, subscription
+from publishing import chart, config_map, deployment, feed_of, manifest_of, native_namespace, subscription
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 FOUND = {"status": {"phase": "Found"}}
@@ -262,6 +262,11 @@ def test_replicas_are_summed_up():
             {"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1},
             True,
         ),
+        (
+            native("Deployment", replicas="2"),
+            {"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1},
+            True,
+        ),
         (native("StatefulSet", replicas=1), {"observedGeneration": 1, "replicas": 1, "readyReplicas": 1}, True),
         (native("ReplicaSet", replicas=1), {"observedGeneration": 1, "replicas": 1, "availableReplicas": 1}, True),
         (native("DaemonSet"), {}, False),
@@ -298,6 +303,7 @@ def test_jobs_are_counted_and_several_objects_of_one_feed_together():
     fleet.observe(0, {"succeeded": 1, "observedGeneration": 1, "active": "no number"})
     (feed,) = fleet.judge()["aggregatedStatuses"]
     assert feed["feedStatusSummary"] == {"available": True, "replicaStatus": {"succeeded": 2}}
+    assert feed["feedStatusDetails"][0]["replicaStatus"] == {"succeeded": 2}, "a generation of several means nothing"
     fleet.observe(0, {})
     (feed,) = fleet.judge()["aggregatedStatuses"]
     assert feed["feedStatusSummary"] == {"available": True, "replicaStatus": {}}
@@ -331,6 +337,17 @@ def test_a_cluster_without_an_identity_and_entries_that_are_no_objects():
     assert fleet.judge()["aggregatedStatuses"][0]["feedStatusDetails"] == [{"clusterName": "one", "available": True}]
 
 
+def test_parts_of_descriptions():
+    fleet = Fleet(native_namespace("n"), deployment("web", replicas=2), clusters=["one"])
+    (description,) = fleet.states[0].descriptions
+    assert [(part.key, part.wanted) for part in parts_of(description)] == [
+        (("v1", "Namespace", "", "n"), None),
+        (("apps/v1", "Deployment", "default", "web"), 2),
+    ]
+    del description["spec"]["raw"]
+    assert parts_of(description) == []
+
+
 def test_details_stay_within_bounds(monkeypatch):
     monkeypatch.setattr(aggregation, "MAX_DETAILS", 6)
     fleet = Fleet(config_map("a"), config_map("b"), clusters=[f"c{n}" for n in range(5)])
@@ -338,6 +355,13 @@ def test_details_stay_within_bounds(monkeypatch):
     for feed in fleet.judge()["aggregatedStatuses"]:
         assert [one["clusterName"] for one in feed["feedStatusDetails"]] == ["c4", "c0", "c1"], "the bad ones first"
         assert feed["feedStatusSummary"] == {"available": False}
+    monkeypatch.setattr(aggregation, "MAX_DETAILS", 10)
+    for feed in fleet.judge()["aggregatedStatuses"]:
+        assert [one["clusterName"] for one in feed["feedStatusDetails"]] == [f"c{n}" for n in range(5)]
+    monkeypatch.setattr(aggregation, "MAX_DETAILS", 3)
+    fleet.subscription["spec"]["feeds"].pop()
+    (feed,) = fleet.judge()["aggregatedStatuses"]
+    assert len(feed["feedStatusDetails"]) == 3
 
 
 def test_feeds_are_told_in_their_order():

@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+from itertools import pairwise
 
 import pytest
 from clusternet_engine.model.charts import (
@@ -77,6 +78,11 @@ VERSIONS = st.builds(
         ("1.0.0", ">= x.y", False),
         ("1.0.0", ">=1.0.0.0", False),
         ("1.0.0", ",", False),
+        ("1.0.0", "1.x || not a version", False),
+        ("1.0.0", "1.x ||", False),
+        ("1.2.0", "1.2.0-rc1", False),
+        ("1.2.3", "!=1.2.3-rc1", True),
+        ("1.2.9", "~> 1.2.3", True),
     ],
 )
 def test_constraints(version, constraint, fits):
@@ -100,8 +106,8 @@ def test_versions_are_in_order(one, two, three):
 
 
 def test_versions_before_a_release_come_before_it():
-    order = ["1.0.0-1", "1.0.0-alpha", "1.0.0-alpha.1", "1.0.0-rc", "1.0.0", "1.0.1"]
-    assert sorted(order, key=parse_version) == order
+    order = ["1.0.0-1", "1.0.0-2", "1.0.0-11", "1.0.0-alpha", "1.0.0-alpha.1", "1.0.0-rc", "1.0.0", "1.0.1"]
+    assert all(parse_version(one) < parse_version(other) for one, other in pairwise(order))
 
 
 INDEX = {
@@ -191,6 +197,9 @@ def test_records_are_read_newest_first():
         ]
     )
     assert [(record.secret, record.revision) for record in found] == [("two", 2), ("one", 1)]
+    assert (found[0].description, found[0].notes) == ("d", "n")
+    (bare,) = newest_first([secret({**RELEASE, "info": {"status": "failed"}})])
+    assert (bare.status, bare.description, bare.notes, bare.first_deployed) == ("failed", "", "", "")
     assert selector("r") == "owner=helm,name=r"
 
 

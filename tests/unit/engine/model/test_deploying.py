@@ -103,6 +103,36 @@ def test_what_others_need_comes_first():
     ]
 
 
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        ("Namespace", "ServiceAccount"),
+        ("ClusterRole", "ClusterRoleBinding"),
+        ("PersistentVolume", "PersistentVolumeClaim"),
+        ("StorageClass", "PersistentVolumeClaim"),
+        ("PriorityClass", "Deployment"),
+        ("Role", "RoleBinding"),
+        ("ServiceAccount", "RoleBinding"),
+        ("ResourceQuota", "Pod"),
+        ("LimitRange", "Pod"),
+        ("NetworkPolicy", "Pod"),
+        ("PodDisruptionBudget", "Deployment"),
+        ("Secret", "StatefulSet"),
+        ("ConfigMap", "DaemonSet"),
+        ("PersistentVolumeClaim", "StatefulSet"),
+        ("Service", "StatefulSet"),
+        ("Service", "Ingress"),
+        ("Endpoints", "Pod"),
+        ("RoleBinding", "Job"),
+        ("CronJob", "MutatingWebhookConfiguration"),
+        ("ReplicaSet", "APIService"),
+        ("HorizontalPodAutoscaler", "ValidatingAdmissionPolicyBinding"),
+    ],
+)
+def test_what_needs_another_comes_later(first, then):
+    assert wave(kind("v1", first)) < wave(kind("v1", then))
+
+
 def test_a_kind_is_built_in_only_in_its_own_group():
     assert wave(kind("serving.example.org/v1", "Service")) == wave(kind("example.org/v1", "Widget"))
     assert wave(kind("v1", "Unheard")) == wave(kind("example.org/v1", "Widget"))
@@ -147,6 +177,12 @@ def test_b6_3_a_status_is_no_drift():
     wanted = prepare(live_with(data={"a": "1"}, status={"x": 1}), "ns.d")
     live = {**wanted, "status": {"x": 2}}
     assert not needs_apply(live, wanted)
+
+
+def test_what_was_changed_on_the_cluster_is_applied_again():
+    wanted = prepare(live_with(data={"a": "1"}), "ns.d")
+    assert needs_apply({**wanted, "data": {"a": "2"}}, wanted)
+    assert not outdated({**wanted, "data": {"a": "2"}}, wanted)
 
 
 @given(JSON)
@@ -211,6 +247,8 @@ def test_the_plain_data_of_a_secret_is_compared_as_it_is_stored():
     assert "stringData" not in prepared
     other = {"apiVersion": "example.org/v1", "kind": "Secret", "metadata": {"name": "s"}, "stringData": {"a": "1"}}
     assert prepare(other, "ns.d")["stringData"] == {"a": "1"}
+    del secret["stringData"]
+    assert prepare(secret, "ns.d")["data"] == {"b": "Mg=="}
 
 
 def encoded(value):
@@ -262,6 +300,8 @@ def test_versions_are_views_of_one_object():
     assert identity(old) == identity(new) != identity(other)
     assert union([old, other], [new]) == [new, other]
     assert without([old, other], [new]) == [other]
+    assert identity({**old, "namespace": "a"}) != identity({**old, "namespace": "b"}) != identity(old)
+    assert identity({**old, "namespace": ""}) == identity(old)
 
 
 def entry(manager, operation="Update", annotation=True, **more):
@@ -273,12 +313,17 @@ def entry(manager, operation="Update", annotation=True, **more):
 
 def test_fields_of_clusternets_deployer_become_ours():
     other = entry("kubectl", annotation=False)
-    live = {"metadata": {"managedFields": [entry("a"), other, entry("b")]}}
-    kept, ours = taken_over(live)
-    assert kept == other
+    live = {"metadata": {"managedFields": [entry("a", time="1"), other, entry("b", time="2"), {"operation": "Update"}]}}
+    kept, empty, ours = taken_over(live)
+    assert (kept, empty, ours["time"]) == (other, {"operation": "Update"}, "2")
     assert (ours["manager"], ours["operation"]) == ("clusternet", "Apply")
     assert ours["fieldsV1"]["f:data"] == {"f:a": {}, "f:b": {}}
     assert ours["fieldsV1"]["f:metadata"] == {"f:annotations": {f"f:{LAST}": {}}}
+
+
+def test_only_our_own_apply_ends_the_takeover():
+    for mine in (entry("clusternet"), entry("x", operation="Apply")):
+        assert taken_over({"metadata": {"managedFields": [mine, entry("y")]}}) is not None
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,8 @@ def test_yaml_is_read_as_1_2_reads_it(text, value):
         ("a: !!float .nan", "no number of JSON"),
         ("a: 1e999", "no number of JSON"),
         (f"a: {2**64}", "too large"),
+        (f"a: {-(2**63) - 1}", "too large"),
+        (f"a: {{b: [c, {2**64}]}}", "too large"),
         ("a: !!int x", "not YAML"),
         ("a: !custom x", "not YAML"),
         ("- " * 5000 + "x", "not YAML"),
@@ -89,6 +91,10 @@ def test_texts_that_look_like_more_are_quoted():
     assert (
         write_yaml({"y": "n", "a": ["yes", "1", "true", "012"]}) == "a:\n- 'yes'\n- '1'\n- 'true'\n- '012'\n'y': 'n'\n"
     )
+
+
+def test_text_is_written_as_it_is():
+    assert write_yaml({"a": "ü " * 100}) == f"a: '{'ü ' * 100}'\n"
 
 
 def test_json_is_indented_by_four():

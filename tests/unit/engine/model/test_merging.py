@@ -64,11 +64,16 @@ def test_the_difference_leads_from_one_to_the_other(before, after):
     assert (difference == {}) == (json.dumps(before, sort_keys=True) == json.dumps(after, sort_keys=True))
 
 
+def test_differences_of_what_is_no_map_on_one_side():
+    assert merge_difference({"a": {"b": 1}, "c": 1}, {"a": 1, "c": {"b": 1}}) == {"a": 1, "c": {"b": 1}}
+
+
 def test_coalescing():
     values = {"a": {"x": 1, "y": [1]}, "b": 1, "c": 2}
     over = {"a": {"y": [2], "z": None}, "b": None, "d": {"n": None}, "e": None, "c": {"t": 1}}
     assert coalesce(values, over) == {"a": {"x": 1, "y": [2], "z": None}, "c": {"t": 1}, "d": {"n": None}, "e": None}
     assert values == {"a": {"x": 1, "y": [1]}, "b": 1, "c": 2}
+    assert coalesce(values, {"a": "text"}) == {"a": "text", "b": 1, "c": 2}
 
 
 @given(MAPS, MAPS)
@@ -176,6 +181,9 @@ def test_b5_9_fields_that_cannot_be_patched(path, text_format, patch, merge, why
         ("/spec/containers/error/image", False),
         ("/spec/containers/0", False),
         ("/spec/text/x", False),
+        ("/spec/text/d", False),
+        ("/spec/text/1", False),
+        ("/spec/commands/a: 1", False),
     ],
 )
 def test_b5_10_paths(path, found):

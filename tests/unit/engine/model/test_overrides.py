@@ -109,6 +109,8 @@ def test_b5_3_the_first_entry_that_says_something_becomes_the_values():
     assert values == {"a": None, "b": {"c": None}}, "null takes away a default of the chart"
     _, values = override_chart(CHART, overriding(entry("Helm", {"a": 1}), entry("Helm", {"a": None, "b": 1})))
     assert values == {"b": 1}
+    _, values = override_chart(CHART, overriding(entry("Helm", {"a": 1}), entry("Helm", {"b": None})))
+    assert values == {"a": 1, "b": None}, "likewise where it comes later"
     assert override_chart(CHART, overriding(entry("Helm", "# nothing")))[1] == {}
 
 
@@ -178,10 +180,12 @@ def test_entries_for_charts_leave_native_objects_alone():
         (entry("JSONPatch", {"a": 1}), "a list of operations"),
         (entry("FieldMergePatch", {"a": 1}), "fieldFormat"),
         (entry("FieldMergePatch", {"a": 1}, fieldFormat="JSON"), "must start with /"),
+        (entry("FieldMergePatch", {"a": 1}, fieldPath="/kind"), "fieldFormat must be one of YAML, JSON, not ''"),
         (entry("Magic", {"a": 1}), "type 'Magic' is none of Helm, JSONPatch"),
         (entry("JSONPatch", [{"op": "replace", "path": "", "value": 1}]), "leaves no apiVersion"),
         (entry("MergePatch", {"metadata": {"name": None}}), "leaves no apiVersion"),
         (entry("MergePatch", {"kind": ""}), "leaves no apiVersion"),
+        (entry("MergePatch", {"kind": 5}), "leaves no apiVersion"),
         (entry("MergePatch", {"metadata": None}), "leaves no apiVersion"),
         ({"type": "Helm", "value": "a: ["}, "^Localization ns/mine: the value"),
     ],

@@ -43,7 +43,20 @@ def test_paths(path, expected):
 
 
 @pytest.mark.parametrize(
-    "path", ["", "ftp/a", "http", "http/", "http/a:x/", "https/:1", "http/a@b/", "http/a%2Fb/", "http/a%20b"]
+    "path",
+    [
+        "",
+        "ftp/a",
+        "http",
+        "http/",
+        "http/a:x/",
+        "https/:1",
+        "http/a@b/",
+        "http/a%2Fb/",
+        "http/a%20b",
+        "http/[a:1/",
+        "http/a]:1/",
+    ],
 )
 def test_paths_that_lead_nowhere(path):
     with pytest.raises(ValueError, match=r"none of|host|brackets"):
@@ -137,8 +150,10 @@ def test_request_headers():
         ("X-Twice", "1"),
         ("X-Twice", "2"),
         ("Content-Length", "3"),
+        ("X", "Accept"),
     ]
     kept = [("Accept", "application/json"), ("X-Twice", "1"), ("X-Twice", "2"), ("Content-Length", "3")]
+    kept.append(("X", "Accept"))
     assert request_headers(headers, "") == kept
     assert request_headers(headers, "t") == [*kept, ("Authorization", "Bearer t")]
     upgrade = [("Connection", "Upgrade"), ("Upgrade", "SPDY/3.1")]

@@ -98,6 +98,8 @@ def test_rendering_keeps_the_order_of_the_feeds_and_drops_what_the_system_adds()
     }
     assert only.values == {}
     assert result.problems == []
+    (bare,) = render([feed_of(mine)], finder(found(chart("mine"))), [], [], []).charts
+    assert bare.chart["metadata"] == {"name": "mine", "namespace": "default"}
 
 
 def test_a_feed_without_namespace_means_all_objects_of_the_name():
@@ -228,6 +230,9 @@ def test_shares_of_replicas():
     assert local["metadata"]["name"].startswith("app-xxxxx-")
     assert local["metadata"]["namespace"] == "ns"
     assert is_replica_localization(local, UID)
+    of_a_user = {"metadata": {"labels": {UID: "Subscription"}}}
+    assert not is_replica_localization(of_a_user, UID)
+    assert not is_replica_localization({"metadata": {}}, UID)
     assert not is_replica_localization(local, BASE_UID)
     assert local["spec"]["priority"] == 1000
     assert rendered(base, web, settings, locals_=[local]).generic[0].object["spec"]["replicas"] == 2
@@ -247,6 +252,9 @@ def test_what_waits_for_its_share():
     assert awaits_replicas(divided(web, bindings=["other/two"], replicas={key: [1]}), base, inventory), "not bound"
     assert not awaits_replicas(divided(web, replicas={key: [1, 1]}), base, inventory)
     assert not awaits_replicas(divided(web, replicas={key: []}), base, None), "nothing to divide in this feed"
+    unknown = divided(web, replicas={key: [1, 1]})
+    unknown["status"]["specHash"] = spec_hash(unknown["spec"])
+    assert awaits_replicas(unknown, base, None), "scheduled, but its path isn't known"
     weightless = divided(web)
     weightless["status"] = {**weightless["status"], "specHash": spec_hash(weightless["spec"])}
     assert not awaits_replicas(weightless, base, None), "weights that are all zero"
@@ -284,6 +292,7 @@ def test_generic_description():
     assert rendered_feeds(description) == ["apps/v1/Deployment/foo/web", "v1/ConfigMap/foo/c"]
     assert descriptions.made_from(description, base)
     assert not descriptions.made_from(description, stored(base, UID))
+    assert not descriptions.made_from({"metadata": {}}, base)
     assert difference(description, description) == {}
     assert not descriptions.is_empty(description)
 
@@ -320,8 +329,12 @@ def test_a_feed_with_a_problem_stays_as_it_was():
     first = build_generic(base, now, None).description
     assert [obj["metadata"]["name"] for obj in decoded(first["spec"]["raw"])] == ["two"]
     # What Clusternet has made has no annotation: its objects tell which feeds they come from.
-    theirs = {**generic, "metadata": {**generic["metadata"], "annotations": {}}}
+    theirs = {**generic, "metadata": {**generic["metadata"]}}
+    del theirs["metadata"]["annotations"]
     assert build_generic(base, now, theirs).description == build_generic(base, now, generic).description
+    assert difference(theirs, generic) == {"metadata": {"annotations": generic["metadata"]["annotations"]}}
+    empty = {**generic, "spec": {"deployer": "Generic"}}
+    assert build_generic(base, now, empty).description == build_generic(base, now, None).description
     # A feed that is listed no longer goes, also while another one has a problem.
     smaller = {**base, "spec": {"feeds": [feed_of(one)]}}
     left = build_generic(smaller, rendered(smaller), generic).description
@@ -408,6 +421,10 @@ def test_release():
     (bare,) = releases.wanted_releases(helm_description(found(chart("mine"))))
     assert "overrides" not in bare["spec"]
     assert "annotations" not in bare["metadata"]
+    del description["metadata"]["labels"]
+    least = releases.build_release(description, {"name": "mine", "namespace": "default"}, {"spec": {}}, "")
+    assert least["spec"] == {"releaseName": "mine"}
+    assert least["metadata"]["labels"][names.SUBSCRIPTION_UID_LABEL] == ""
 
 
 @given(st.integers(1, 63), st.integers(1, 253))
@@ -417,6 +434,14 @@ def test_names_of_releases(namespace, name):
     assert is_dns_subdomain(made)
     other = releases.release_name({"metadata": {"name": "d" * 63}}, {**reference, "name": "c" * (name - 1) + "x"})
     assert made != other
+
+
+def test_only_names_that_are_too_long_are_cut():
+    description = {"metadata": {"name": "d" * 63}}
+    fits, longer = ({"namespace": "n" * 63, "name": "c" * length} for length in (125, 126))
+    assert releases.release_name(description, fits) == f"{'d' * 63}-{'n' * 63}-{'c' * 125}"
+    cut = releases.release_name(description, longer)
+    assert (len(cut), cut[:240]) == (253, f"{'d' * 63}-{'n' * 63}-{'c' * 112}")
 
 
 def test_difference_of_releases():

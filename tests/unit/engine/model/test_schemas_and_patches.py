@@ -64,6 +64,13 @@ SPEC = {
             "properties": {"a": {"type": "object"}, "b": {"type": "object"}},
             "x-kubernetes-patch-strategy": "replace",
         },
+        "main": {"allOf": [{"$ref": "#/components/schemas/Container"}], "description": "one of them"},
+        "marks": {
+            "type": "array",
+            "items": {"type": "object", "properties": {"name": {"type": "string"}, "zone": {"type": "string"}}},
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["name", "zone"],
+        },
         "containers": {
             "type": "array",
             "items": {"$ref": "#/components/schemas/Container"},
@@ -118,6 +125,17 @@ def test_a_schema_is_found_by_its_kind():
     assert Schema({"$ref": "#/components/schemas/Nowhere"}, {}).field("x") is None
 
 
+def test_what_stands_beside_a_reference_counts_more():
+    size = SCHEMA.field("spec").field("size")
+    assert size.type is None
+    main = SCHEMA.field("spec").field("main")
+    assert (main.required, main.extension("description")) == (["name"], "one of them")
+    assert problems(SCHEMA, thing(main={"image": 5})).errors == [
+        "spec.main.name: Required value",
+        "spec.main.image: must be of type string",
+    ]
+
+
 @pytest.mark.parametrize(
     ("spec", "errors"),
     [
@@ -127,6 +145,8 @@ def test_a_schema_is_found_by_its_kind():
         ({"replicas": True}, ["spec.replicas: must be of type integer"]),
         ({"paused": 1}, ["spec.paused: must be of type boolean"]),
         ({"selector": {"a": 1}}, ["spec.selector.a: must be of type string"]),
+        ({"containers": {}}, ["spec.containers: must be of type array"]),
+        ({"ratio": "1"}, ["spec.ratio: must be of type number"]),
         ({"containers": [{"name": "a"}, {"image": 5}]}, None),
     ],
 )
@@ -146,6 +166,21 @@ def test_a_value_of_the_wrong_type_altogether():
 def test_unknown_fields():
     assert problems(SCHEMA, thing(replicaz=1)).unknown == ['unknown field "spec.replicaz"']
     assert problems(SCHEMA, {**thing(free={"x": 1}), "nonsense": 1}).unknown == ['unknown field "nonsense"']
+
+
+@pytest.mark.parametrize(
+    ("rule", "is_open"),
+    [
+        ({}, False),
+        ({"additionalProperties": True}, True),
+        ({"additionalProperties": False}, False),
+        ({"x-kubernetes-preserve-unknown-fields": True}, True),
+        ({"x-kubernetes-embedded-resource": True}, True),
+    ],
+)
+def test_where_unknown_fields_are_allowed(rule, is_open):
+    found = problems(Schema({"type": "object", "properties": {"a": {}}, **rule}, {}), {"a": 1, "b": 2})
+    assert (found.unknown == []) is is_open
 
 
 # Strategic merge patch
@@ -198,6 +233,9 @@ def merged(spec, patch, schema=SCHEMA):
         ({"finalizers": ["a", "b"]}, {"$setElementOrder/finalizers": ["b", "a"]}, {"finalizers": ["b", "a"]}),
         ({}, {"$setElementOrder/containers": [{"name": "b"}]}, {}),
         ({"unknown": [1]}, {"unknown": [2]}, {"unknown": [2]}),
+        ({"containers": [{"name": "a"}]}, {"containers": 5}, {"containers": 5}),
+        ({}, {"containers": [{"name": "a"}, "x"]}, {"containers": [{"name": "a"}, "x"]}),
+        ({"finalizers": ["a"]}, {"finalizers": [{"b": 1}, {"b": 1}]}, {"finalizers": ["a", {"b": 1}]}),
     ],
 )
 def test_c4_9_strategic_merge(before, patch, after):
@@ -211,6 +249,7 @@ def test_c4_9_strategic_merge(before, patch, after):
         ({"selector": {"$patch": "nonsense"}}, "unknown directive"),
         ({"containers": [{"image": "x"}]}, "lacks 'name'"),
         ({"$setElementOrder/containers": ["a"]}, "lacks 'name'"),
+        ({"$setElementOrder/containers": ["a name"]}, "lacks 'name'"),
         ({"strategy": {"$retainKeys": ["type"], "rolling": {}}}, "rolling"),
         ({"strategy": {"$retainKeys": "type"}}, "must be a list"),
     ],
@@ -296,6 +335,10 @@ def test_an_element_keeps_its_keys_while_others_own_some_of_it():
     live, managers = apply(None, thing(containers=[{"name": "a", "image": "1"}]), SCHEMA, [], "me", force=False)
     changed = thing(containers=[{"name": "a", "image": "2"}])
     managers = updated(live, changed, SCHEMA, managers, "editor")
+    assert owned(managers) == {
+        ("me", APPLY): {'.spec.containers[name="a"]', '.spec.containers[name="a"].name'},
+        ("editor", UPDATE): {'.spec.containers[name="a"].image'},
+    }
     after, _ = apply(changed, thing(replicas=1), SCHEMA, managers, "me", force=False)
     assert after["spec"]["containers"] == [{"name": "a", "image": "2"}]
 
@@ -308,6 +351,10 @@ def test_other_writes_own_what_they_change():
     again = updated(after, thing(replicas=3, ratio=1.0), SCHEMA, managers, "editor")
     assert owned(again) == {("editor", UPDATE): {".spec.replicas", ".spec.ratio"}}
     assert updated(after, after, SCHEMA, [], "editor") == []
+    fewer = updated(after, thing(replicas=2), SCHEMA, managers, "editor")
+    assert owned(fewer) == {("editor", UPDATE): {".spec.replicas"}}
+    others = updated(thing(replicas=2), thing(replicas=2, paused=True), SCHEMA, fewer, "scaler")
+    assert owned(others) == {("editor", UPDATE): {".spec.replicas"}, ("scaler", UPDATE): {".spec.paused"}}
 
 
 def test_lists_and_maps_without_a_rule_count_as_one_value():
@@ -329,15 +376,63 @@ def test_fields_of_others_that_are_gone_already():
     live = thing(containers=[{"name": "a"}], replicas=1)
     after, _ = apply(live, thing(replicas=1), SCHEMA, stale, "me", force=False)
     assert after["spec"] == {"containers": [{"name": "a"}], "replicas": 1}
-    broken = {**live, "spec": "text"}
+    for spec in ("text", ["replicas", "ratio"]):
+        broken = {**live, "spec": spec}
+        after, _ = apply(broken, thing(replicas=1), SCHEMA, stale, "me", force=False)
+        assert after["spec"] == {"replicas": 1}
+
+
+def test_lists_that_are_none_count_as_one_value():
+    broken = thing(containers="text", finalizers={"a": 1})
+    assert {path_text(path) for path in fields_of(broken, SCHEMA)} == {".spec.containers", ".spec.finalizers.a"}
+    stale = [Manager("me", APPLY, "x/v1", fields_of(thing(containers=[{"name": "z"}], finalizers=["q"]), SCHEMA))]
     after, _ = apply(broken, thing(replicas=1), SCHEMA, stale, "me", force=False)
-    assert after["spec"] == {"replicas": 1}
+    assert after["spec"] == {**broken["spec"], "replicas": 1}
+
+
+def test_lists_in_elements_are_merged_by_their_own_rules():
+    first = thing(containers=[{"name": "a", "args": ["1", "2"], "ports": [{"port": 80}]}])
+    live, managers = apply(None, first, SCHEMA, [], "one", force=False)
+    second = thing(containers=[{"name": "a", "ports": [{"port": 81}, {"port": 80, "protocol": "UDP"}]}])
+    live, managers = apply(live, second, SCHEMA, managers, "two", force=False)
+    (container,) = live["spec"]["containers"]
+    assert container["ports"] == [{"port": 80}, {"port": 81}, {"port": 80, "protocol": "UDP"}]
+    changed = thing(containers=[{"name": "a", "args": ["3"]}])
+    live, _ = apply(live, changed, SCHEMA, managers, "one", force=False)
+    (container,) = live["spec"]["containers"]
+    assert container == {"name": "a", "args": ["3"], "ports": [{"port": 81}, {"port": 80, "protocol": "UDP"}]}
+
+
+def test_an_element_without_one_of_its_keys_is_known_by_the_others():
+    assert {path_text(path) for path in fields_of(thing(marks=[{"name": "a"}]), SCHEMA)} == {
+        '.spec.marks[name="a"]',
+        '.spec.marks[name="a"].name',
+    }
+
+
+def test_without_a_schema_fields_go_too_however_deep_they_are():
+    live, managers = apply(None, thing(a={"b": {"c": 1, "d": 2}}), None, [], "me", force=False)
+    after, _ = apply(live, thing(a={"b": {"d": 2}}), None, managers, "me", force=False)
+    assert after["spec"] == {"a": {"b": {"d": 2}}}
 
 
 def test_what_an_apply_leaves_empty_goes_too():
     live, managers = apply(None, thing(replicas=1), SCHEMA, [], "me", force=False)
     after, _ = apply(live, {"apiVersion": "x/v1", "metadata": {}}, SCHEMA, managers, "me", force=False)
     assert after == {"apiVersion": "x/v1", "kind": "Thing", "metadata": {"name": "a"}}
+
+
+def test_a_map_that_somebody_wants_empty_stays():
+    live, managers = apply(None, thing(a={"b": 1}), None, [], "me", force=False)
+    after, managers = apply(live, thing(a={}), None, managers, "me", force=False)
+    assert after["spec"] == {"a": {}}
+    assert owned(managers) == {("me", APPLY): {".spec.a"}}
+
+
+def test_a_field_of_the_object_itself_goes_too():
+    live, managers = apply(None, {**thing(replicas=1), "immutable": True}, None, [], "me", force=False)
+    after, _ = apply(live, thing(replicas=1), None, managers, "me", force=False)
+    assert after == thing(replicas=1)
 
 
 def test_an_empty_object_has_no_fields():

@@ -108,6 +108,9 @@ def test_b7_12_an_object_shows_the_identity_of_its_manifest():
     manifest["metadata"]["annotations"] = {names.FEED_PROTECTION_ANNOTATION: "in use"}
     shown = shadow_object(manifest)["metadata"]["annotations"]
     assert shown == {"a": "1", names.FEED_PROTECTION_ANNOTATION: "in use"}
+    del manifest["template"]["metadata"]["annotations"]
+    shown = shadow_object(manifest)["metadata"]["annotations"]
+    assert shown == {names.FEED_PROTECTION_ANNOTATION: "in use"}
 
 
 def test_what_is_kept_of_an_object():
@@ -171,6 +174,8 @@ def test_addresses_and_ports_of_the_child_are_no_matter_of_the_dry_run():
         "clusterIP": "None",
     }
     assert dry_run_object({**service(), "spec": None}, RESERVED, "s")["spec"] is None
+    theirs = {**service(clusterIP="x", ports=[{"nodePort": 30080}]), "apiVersion": "serving.example.org/v1"}
+    assert dry_run_object(theirs, RESERVED, "s")["spec"] == theirs["spec"]
 
 
 @pytest.mark.parametrize(
@@ -195,6 +200,11 @@ def test_addresses_and_ports_of_the_child_are_no_matter_of_the_dry_run():
             {"type": "LoadBalancer", "ports": [{"port": 80}]},
             {"type": "LoadBalancer", "healthCheckNodePort": 32000, "ports": [{"port": 80, "nodePort": 31000}]},
             {"type": "LoadBalancer", "ports": [{"port": 80}]},
+        ),
+        (
+            {"ports": [{"port": 80, "nodePort": 0}]},
+            {"ports": [{"port": 80, "nodePort": 31000}]},
+            {"ports": [{"port": 80}]},
         ),
     ],
 )
@@ -229,14 +239,22 @@ def test_b7_10_jobs():
         "template": {"metadata": {}},
     }
     assert checked_object(job({}), job({}))["spec"] == {"template": {"metadata": {}}}
+    bare = {**job({}), "spec": {"template": {"spec": {}}}}
+    assert checked_object(bare, bare)["spec"] == bare["spec"]
 
 
 def test_the_object_checked_has_its_own_name_again():
     answer = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "nabc", "uid": "u"}, "status": {}}
     asked = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "n"}}
-    assert checked_object(answer, asked)["metadata"]["name"] == "n"
+    assert checked_object(answer, asked)["metadata"] == {
+        "name": "n",
+        "labels": {names.CREATED_BY_LABEL: "clusternet-hub"},
+    }
     answer["metadata"]["labels"] = {"kubernetes.io/metadata.name": "nabc"}
     assert checked_object(answer, asked)["metadata"]["labels"]["kubernetes.io/metadata.name"] == "n"
+    other = deployment(labels={"kubernetes.io/metadata.name": "mine"})
+    assert checked_object(other, deployment())["metadata"]["labels"]["kubernetes.io/metadata.name"] == "mine"
+    assert checked_object(service(type="ClusterIP"), {"metadata": {}})["spec"] == {"type": "ClusterIP"}
     template = {**deployment(), "spec": {"template": {"metadata": "x"}}}
     assert checked_object(template, deployment())["spec"] == {"template": {"metadata": "x"}}
 
@@ -264,7 +282,8 @@ def test_scale():
     assert scale_of(bare, REPLICAS)["status"] == {"replicas": 0}
     controller = {**deployment(), "spec": {"replicas": 1, "selector": {"app": "x"}}}
     assert scale_of(controller, REPLICAS)["status"]["selector"] == "app=x"
-    assert "selector" not in scale_of({**deployment(), "spec": {"selector": "x"}}, REPLICAS)["status"]
+    for selector in ("x", {"matchExpressions": [{"key": "a"}]}):
+        assert "selector" not in scale_of({**deployment(), "spec": {"selector": selector}}, REPLICAS)["status"]
     assert with_replicas(obj, REPLICAS, 9)["spec"]["replicas"] == 9
     assert obj["spec"]["replicas"] == 3
     assert with_replicas(bare, REPLICAS, 2)["spec"] == {"replicas": 2}

@@ -46,8 +46,8 @@ def test_b7_11_the_preferred_version_else_the_highest():
 
 
 def test_versions_are_ordered_as_kubernetes_does():
-    mixed = ["v1", "v10", "v2alpha1", "v2", "other", "v1beta2", "v1alpha1", "v1beta1"]
-    ordered = ["other", "v1alpha1", "v2alpha1", "v1beta1", "v1beta2", "v1", "v2", "v10"]
+    mixed = ["v1", "v10", "v2alpha1", "v2", "other", "v1beta10", "v1beta2", "v1alpha1", "v1beta1"]
+    ordered = ["other", "v1alpha1", "v2alpha1", "v1beta1", "v1beta2", "v1beta10", "v1", "v2", "v10"]
     assert sorted(mixed, key=version_rank) == ordered
 
 
@@ -98,8 +98,24 @@ def test_discovery_documents():
     )
     namespaces = ShadowResource(Resource("", "v1", "namespaces", "Namespace", namespaced=False), "namespace")
     (document,) = namespaces.documents()
-    assert "deletecollection" not in document["verbs"]
+    assert document["verbs"] == ["create", "delete", "get", "list", "patch", "update", "watch"]
     assert "shortNames" not in document
+
+
+def test_only_what_has_a_scale_can_be_scaled():
+    chosen = choose([served("", "v1", "pods", "replicationcontrollers", entry("replicationcontrollers/scale"))])
+    assert {plural: one.replicas_path for plural, one in chosen.items()} == {
+        "pods": None,
+        "replicationcontrollers": REPLICAS_PATH,
+    }
+
+
+def test_a_singular_is_the_one_that_is_told_else_made_of_the_kind():
+    chosen = choose([served("", "v1", entry("mice", "Mouse", singularName="mousie"), entry("oxen", "Ox"))])
+    assert {plural: one.singular for plural, one in chosen.items()} == {"mice": "mousie", "oxen": "ox"}
+    custom = definition(("v1", True, True, None))
+    custom["status"]["acceptedNames"]["singular"] = "foosie"
+    assert choose([of_definition(custom, 1)])["foos"].singular == "foosie"
 
 
 def definition(*versions, established=True):
@@ -167,5 +183,11 @@ def test_openapi_document():
     patch = document["paths"]["/apis/shadow/v1alpha1/nodes/{name}"]["patch"]
     assert patch[GVK] == {"group": "shadow", "version": "v1alpha1", "kind": "Node"}
     assert "fieldValidation" in {parameter["name"] for parameter in patch["parameters"]}
-    assert "application/strategic-merge-patch+json" in patch["requestBody"]["content"]
+    assert patch["requestBody"]["content"].keys() == {
+        "application/apply-patch+yaml",
+        "application/json-patch+json",
+        "application/merge-patch+json",
+        "application/strategic-merge-patch+json",
+    }
+    assert "requestBody" not in document["paths"]["/apis/shadow/v1alpha1/nodes"]["get"]
     assert document["components"]["schemas"]["io.Node"][GVK] == [patch[GVK]]
