@@ -291,8 +291,19 @@ def test_objects_that_are_not_deployed_are_not_available():
     fleet = Fleet(config_map("a"), clusters=["one"])
     fleet.states[0].descriptions[0]["status"] = {"phase": "Failure"}
     assert not fleet.judge()["aggregatedStatuses"][0]["feedStatusSummary"]["available"]
+    fleet.states[0].descriptions = []
+    assert not fleet.judge()["aggregatedStatuses"][0]["feedStatusSummary"]["available"]
     fleet.states[0].base = None
     assert fleet.judge()["aggregatedStatuses"][0]["feedStatusDetails"] == []
+
+
+def test_what_is_told_of_a_stateful_set():
+    fleet = Fleet(native("StatefulSet", replicas=1), clusters=["one"])
+    told = ("replicas", "updatedReplicas", "currentReplicas", "readyReplicas", "availableReplicas")
+    numbers = dict.fromkeys(told, 1)
+    fleet.observe(0, {**numbers, "observedGeneration": 1, "unavailableReplicas": 1, "updateRevision": "x"})
+    (feed,) = fleet.judge()["aggregatedStatuses"]
+    assert feed["feedStatusSummary"] == {"available": True, "replicaStatus": numbers}
 
 
 def test_jobs_are_counted_and_several_objects_of_one_feed_together():

@@ -57,6 +57,10 @@ VERSIONS = st.builds(
         ("0.2.9", "^0.2.3", True),
         ("0.3.0", "^0.2.3", False),
         ("0.0.3", "^0.0", True),
+        ("0.0.4", "^0.0.3", False),
+        ("1.3.0", "~1.2", False),
+        ("2.0.0", "~1", False),
+        ("1.2.0-rc1", ">=1.0.0-0 <2.0.0", True),
         ("1.5.0", ">=1.2 <2", True),
         ("2.0.0", ">=1.2, <2", False),
         ("1.3.0", "1.2 - 1.4", True),
@@ -159,6 +163,7 @@ def test_b6_6_b6_7_where_an_oci_chart_is():
 def test_a8_tags():
     chart = oci_chart({"repo": "oci://host/p", "chart": "c"})
     assert find_tag(["latest", "v1.0.0", "1.0.0", "1.0.0_b1"], chart, "1.0.0") == "1.0.0"
+    assert find_tag(["0.9.0", "1.0.0_b1", "1.0.0"], chart, "1.0.0") == "1.0.0"
     assert find_tag(["1.0.0_b1"], chart, "1.0.0+b1") == "1.0.0_b1"
     with pytest.raises(ChartMissing, match=r"needs spec\.version"):
         find_tag(["1.0.0"], chart, "")

@@ -171,6 +171,7 @@ def test_b6_2_removed_and_changed_fields_are_drift(live, wanted):
 @pytest.mark.parametrize("empty", [None, {}, []])
 def test_what_is_wanted_empty_may_be_missing(empty):
     assert not drifted(live_with(spec={}), live_with(spec={"a": empty}))
+    assert not drifted(live_with(spec={"a": {"b": 1}}), live_with(spec={"a": {}})), "additions"
 
 
 def test_b6_3_a_status_is_no_drift():
@@ -302,6 +303,7 @@ def test_versions_are_views_of_one_object():
     assert without([old, other], [new]) == [other]
     assert identity({**old, "namespace": "a"}) != identity({**old, "namespace": "b"}) != identity(old)
     assert identity({**old, "namespace": ""}) == identity(old)
+    assert identity({**old, "apiVersion": "batch/v1"}) != identity(old)
 
 
 def entry(manager, operation="Update", annotation=True, **more):

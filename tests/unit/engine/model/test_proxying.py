@@ -122,6 +122,8 @@ def test_credentials():
 def test_credentials_that_are_not_base64():
     with pytest.raises(ValueError, match="not base64"):
         child_credential({"clusternet-certificate": ("!",), "clusternet-privatekey": b64(b"KEY")})
+    with pytest.raises(ValueError, match="not base64"):
+        child_credential({"clusternet-certificate": b64(b"CERT"), "clusternet-privatekey": ("!",)})
 
 
 def test_credentials_are_no_extras_of_the_user():
@@ -155,6 +157,7 @@ def test_request_headers():
     kept = [("Accept", "application/json"), ("X-Twice", "1"), ("X-Twice", "2"), ("Content-Length", "3")]
     kept.append(("X", "Accept"))
     assert request_headers(headers, "") == kept
+    assert request_headers(iter(headers), "") == kept
     assert request_headers(headers, "t") == [*kept, ("Authorization", "Bearer t")]
     upgrade = [("Connection", "Upgrade"), ("Upgrade", "SPDY/3.1")]
     assert request_headers([*headers, *upgrade], "t", "SPDY/3.1") == [*kept, ("Authorization", "Bearer t"), *upgrade]

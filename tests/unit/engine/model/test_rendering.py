@@ -287,6 +287,17 @@ def test_generic_description():
         "apps.clusternet.io/subs.uid": UID,
         "clusters.clusternet.io/cluster-id": "id",
     }
+    assert description["metadata"]["namespace"] == "ns"
+    assert description["metadata"]["finalizers"] == ["apps.clusternet.io/finalizer"]
+    assert description["metadata"]["ownerReferences"] == [
+        {
+            "apiVersion": "apps.clusternet.io/v1alpha1",
+            "kind": "Base",
+            "name": "app-xxxxx",
+            "uid": BASE_UID,
+            "controller": True,
+        }
+    ]
     assert description["spec"]["deployer"] == "Generic"
     assert [obj["kind"] for obj in decoded(description["spec"]["raw"])] == ["Deployment", "ConfigMap"]
     assert rendered_feeds(description) == ["apps/v1/Deployment/foo/web", "v1/ConfigMap/foo/c"]
@@ -450,6 +461,8 @@ def test_difference_of_releases():
     before["spec"] |= {"createNamespace": True, "timeoutSeconds": 300, "wait": True, "version": "0.9"}
     before["spec"]["chartPullSecret"] = {"name": "s", "namespace": "x"}
     before["metadata"]["labels"] |= {"foreign": "stays", names.SUBSCRIPTION_UID_LABEL: "old"}
+    annotated = {**wanted, "metadata": {**wanted["metadata"], "annotations": {"n": "1"}}}
+    assert releases.difference(wanted, annotated) == {"metadata": {"annotations": {"n": "1"}}}
     assert releases.difference(before, wanted) == {
         "metadata": {"labels": {names.SUBSCRIPTION_UID_LABEL: UID}},
         "spec": {"wait": None, "version": "1.0.0", "chartPullSecret": {"namespace": None}},

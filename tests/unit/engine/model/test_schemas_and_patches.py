@@ -353,6 +353,8 @@ def test_other_writes_own_what_they_change():
     assert updated(after, after, SCHEMA, [], "editor") == []
     fewer = updated(after, thing(replicas=2), SCHEMA, managers, "editor")
     assert owned(fewer) == {("editor", UPDATE): {".spec.replicas"}}
+    longer = updated(thing(), thing(containers=[{"name": "a"}]), SCHEMA, [], "editor")
+    assert owned(longer)["editor", UPDATE] >= {'.spec.containers[name="a"]', '.spec.containers[name="a"].name'}
     others = updated(thing(replicas=2), thing(replicas=2, paused=True), SCHEMA, fewer, "scaler")
     assert owned(others) == {("editor", UPDATE): {".spec.replicas"}, ("scaler", UPDATE): {".spec.paused"}}
 
@@ -437,6 +439,17 @@ def test_a_field_of_the_object_itself_goes_too():
 
 def test_an_empty_object_has_no_fields():
     assert fields_of({}, SCHEMA) == frozenset()
+
+
+def test_nobody_owns_what_identifies_an_object_or_comes_from_the_system():
+    system = ("uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp")
+    metadata = dict.fromkeys(("name", "namespace", "managedFields", "deletionGracePeriodSeconds", *system), "x")
+    assert fields_of({**thing(), "metadata": metadata, "spec": 1}, None) == {("f:spec",)}
+
+
+def test_a_map_can_become_something_else():
+    after, _ = apply(thing(strategy={"type": "x"}), thing(strategy="text"), SCHEMA, [], "me", force=True)
+    assert after["spec"] == {"strategy": "text"}
 
 
 def test_names_of_fields():

@@ -143,6 +143,8 @@ def test_owners_are_remembered_and_shown():
     shown = shadow_object(manifest)["metadata"]["managedFields"]
     assert shown[0]["fieldsV1"] == {"f:spec": {"f:replicas": {}}}
     assert "managedFields" not in template_of(shadow_object(manifest))["metadata"]
+    manifest["metadata"]["annotations"]["a"] = "1"
+    assert with_owners(manifest, [])["metadata"]["annotations"] == {"a": "1", names.MANAGED_FIELDS_ANNOTATION: "[]"}
 
 
 def test_skip_validating():

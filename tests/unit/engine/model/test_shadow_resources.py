@@ -106,8 +106,10 @@ def test_only_what_has_a_scale_can_be_scaled():
     chosen = choose([served("", "v1", "pods", "replicationcontrollers", entry("replicationcontrollers/scale"))])
     assert {plural: one.replicas_path for plural, one in chosen.items()} == {
         "pods": None,
-        "replicationcontrollers": REPLICAS_PATH,
+        "replicationcontrollers": ("spec", "replicas"),
     }
+    _, scale = choose([served("x.io", "v2", "foos", "foos/scale")])["foos"].documents()
+    assert (scale["group"], scale["version"]) == ("autoscaling", "v1")
 
 
 def test_a_singular_is_the_one_that_is_told_else_made_of_the_kind():
@@ -145,6 +147,10 @@ def test_custom_resources():
     assert of_definition({**definition(("v1", True, True, None)), "status": None}, 1) is None
     one = of_definition(definition(("v1", True, True, None), ("v2", True, False, None)), 7)
     assert (one.version, one.priority, len(one.resources)) == ("v1", 7, 1)
+    assert one.resources[0]["namespaced"]
+    everywhere = definition(("v1", True, True, None))
+    everywhere["spec"]["scope"] = "Cluster"
+    assert not of_definition(everywhere, 7).resources[0]["namespaced"]
     two = of_definition(
         definition(("v1", False, True, None), ("v2", True, False, SCALE), ("v1beta1", True, False, None)), 7
     )
@@ -182,7 +188,22 @@ def test_openapi_document():
     }
     patch = document["paths"]["/apis/shadow/v1alpha1/nodes/{name}"]["patch"]
     assert patch[GVK] == {"group": "shadow", "version": "v1alpha1", "kind": "Node"}
-    assert "fieldValidation" in {parameter["name"] for parameter in patch["parameters"]}
+    asked = {
+        operation["x-kubernetes-action"]: [parameter["name"] for parameter in operation["parameters"]]
+        for path, operations in document["paths"].items()
+        for operation in operations.values()
+        if "nodes" in path
+    }
+    assert asked == {
+        "list": [],
+        "post": ["dryRun", "fieldManager", "fieldValidation"],
+        "get": [],
+        "put": ["dryRun", "fieldManager", "fieldValidation"],
+        "patch": ["dryRun", "fieldManager", "fieldValidation", "force"],
+        "delete": ["dryRun"],
+    }
+    put = document["paths"]["/apis/shadow/v1alpha1/nodes/{name}"]["put"]
+    assert put["requestBody"]["content"] == {"application/json": {"schema": {"$ref": "#/components/schemas/io.Node"}}}
     assert patch["requestBody"]["content"].keys() == {
         "application/apply-patch+yaml",
         "application/json-patch+json",
