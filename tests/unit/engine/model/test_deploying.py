@@ -133,6 +133,22 @@ def test_what_needs_another_comes_later(first, then):
     assert wave(kind("v1", first)) < wave(kind("v1", then))
 
 
+@pytest.mark.parametrize(
+    ("api_version", "name"),
+    [
+        ("v1", "Pod"),
+        ("apps/v1", "Deployment"),
+        ("autoscaling/v2", "HorizontalPodAutoscaler"),
+        ("batch/v1", "CronJob"),
+        ("policy/v1", "PodDisruptionBudget"),
+        ("extensions/v1beta1", "Ingress"),
+        ("networking.k8s.io/v1", "Ingress"),
+    ],
+)
+def test_what_kubernetes_brings_along_comes_before_what_it_does_not(api_version, name):
+    assert wave(kind(api_version, name)) < wave(kind("example.org/v1", "Widget"))
+
+
 def test_a_kind_is_built_in_only_in_its_own_group():
     assert wave(kind("serving.example.org/v1", "Service")) == wave(kind("example.org/v1", "Widget"))
     assert wave(kind("v1", "Unheard")) == wave(kind("example.org/v1", "Widget"))
@@ -162,6 +178,8 @@ def test_b6_1_additions_are_no_drift():
         ({"a": {"b": 1}}, {"a": [1]}),
         ({"a": 1}, {"a": None}),
         ({"a": [1]}, {"a": []}),
+        ({"a": "xy"}, {"a": ["x", "y"]}),
+        ({"a": 5}, {"a": ["x", "y"]}),
     ],
 )
 def test_b6_2_removed_and_changed_fields_are_drift(live, wanted):
@@ -250,6 +268,8 @@ def test_the_plain_data_of_a_secret_is_compared_as_it_is_stored():
     assert prepare(other, "ns.d")["stringData"] == {"a": "1"}
     del secret["stringData"]
     assert prepare(secret, "ns.d")["data"] == {"b": "Mg=="}
+    secret |= {"stringData": {"a": "1"}, "data": None}
+    assert prepare(secret, "ns.d")["data"] == {"a": "MQ=="}
 
 
 def encoded(value):
@@ -289,7 +309,7 @@ def test_references_are_remembered():
 
 
 @pytest.mark.parametrize(
-    "text", ["{", "{}", '[1, {"kind": "x"}, {"apiVersion": "v1", "kind": "X", "name": "x", "namespace": 1}]']
+    "text", ["{", "{}", "5", '[1, {"kind": "x"}, {"apiVersion": "v1", "kind": "X", "name": "x", "namespace": 1}]']
 )
 def test_a_damaged_memory_is_left_out(text):
     assert remembered({"metadata": {"annotations": {APPLIED_OBJECTS_ANNOTATION: text}}}) == []

@@ -240,6 +240,9 @@ def test_which_apply():
         without,
     ]
     assert order(candidates, []) == ["mine"]
+    empty = localization("empty")
+    del empty["spec"]["overrides"]
+    assert [list(one.entries) for one in applicable([REFERENCE], [empty], [], [])] == [[]]
     affinity = {"matchLabels": {"area": "west"}}
     globals_ = [globalization("all"), globalization("west", affinity=affinity), globalization("any", affinity={})]
     assert order([], globals_, ({"area": "west"},)) == ["all", "any", "west"]

@@ -382,6 +382,18 @@ def test_what_does_not_fit_is_left_out_and_never_taken_away():
     assert shrunk.problems == []
 
 
+def test_charts_count_with_what_they_are_and_with_their_values():
+    one, two, three = (found(chart(name)) for name in ("one", "two", "three"))
+    one["metadata"]["annotations"] = {"a": "x" * 600_000}
+    base = a_base(one, two, three)
+    values = [localization("v", "ns", two, [override("Helm", {"a": "x" * 600_000})])]
+    built = build_helm(base, rendered(base, one, two, three, locals_=values), None)
+    assert [part["name"] for part in built.description["spec"]["charts"]] == ["one", "three"]
+    assert [problem.feed["name"] for problem in built.problems] == ["two"]
+    nothing = build_helm(a_base(), rendered(a_base()), None).description
+    assert descriptions.is_empty(nothing)
+
+
 def test_difference_of_descriptions():
     one = config_map("one", a="1")
     base = a_base(one)

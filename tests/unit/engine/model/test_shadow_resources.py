@@ -116,8 +116,9 @@ def test_a_singular_is_the_one_that_is_told_else_made_of_the_kind():
     chosen = choose([served("", "v1", entry("mice", "Mouse", singularName="mousie"), entry("oxen", "Ox"))])
     assert {plural: one.singular for plural, one in chosen.items()} == {"mice": "mousie", "oxen": "ox"}
     custom = definition(("v1", True, True, None))
-    custom["status"]["acceptedNames"]["singular"] = "foosie"
-    assert choose([of_definition(custom, 1)])["foos"].singular == "foosie"
+    custom["status"]["acceptedNames"] |= {"singular": "foosie", "shortNames": ["fo"]}
+    foos = choose([of_definition(custom, 1)])["foos"]
+    assert (foos.singular, foos.short_names) == ("foosie", ("fo",))
 
 
 def definition(*versions, established=True):
