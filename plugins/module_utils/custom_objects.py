@@ -14,6 +14,7 @@ from typing import Any, Callable, Iterable, Mapping, NamedTuple, Optional
 
 from ansible_collections.clusternet.core.plugins.module_utils import validate
 from ansible_collections.clusternet.core.plugins.module_utils.errors import ApiError, ClusternetError
+from ansible_collections.clusternet.core.plugins.module_utils.foresight import Foresight
 from ansible_collections.clusternet.core.plugins.module_utils.reconcile import UNCHANGED, Outcome, Reconciler
 from ansible_collections.clusternet.core.plugins.module_utils.resources import Resource
 from ansible_collections.clusternet.core.plugins.module_utils.validate import invalid
@@ -185,18 +186,27 @@ class Items:
 
 
 class Work:
-    """Creates, changes and removes objects of one kind; what became of each goes to I(items)."""
+    """Creates, changes and removes objects of one kind; what became of each goes to I(items).
 
-    def __init__(self, reconciler: Reconciler, resource: Resource, items: Items):
+    With I(foresee), diffs also show what changes on the clusters.
+    """
+
+    def __init__(self, reconciler: Reconciler, resource: Resource, items: Items, foresee: Optional[Foresight] = None):
         self._reconciler = reconciler
         self._resource = resource
         self._items = items
+        self._foresee = foresee
 
     def present(self, wanted: Iterable[dict[str, Any]]) -> list[tuple[dict[str, Any], Outcome]]:
         """Bring all to what is wanted; the items and outcomes of those that didn't fail. Raises ApiError on reading."""
         by_place = {place_of(obj): obj for obj in wanted}
         live = read(self._reconciler.client, self._resource, by_place)
-        return self._each(by_place, lambda place: self._apply(live.get(place), by_place[place]))
+        foreseen = []
+        if self._foresee and any(place not in live or change(live[place], by_place[place]) for place in by_place):
+            foreseen = self._foresee(self._reconciler.client, list(by_place.values()))
+        done = self._each(by_place, lambda place: self._apply(live.get(place), by_place[place]))
+        self._reconciler.diffs += foreseen
+        return done
 
     def absent(self, doomed: list[Place]) -> list[tuple[dict[str, Any], Outcome]]:
         """Remove all; the items and outcomes of those that didn't fail. Raises ApiError on reading."""

@@ -19,6 +19,7 @@ from ansible_collections.clusternet.core.plugins.module_utils.following import (
     Standing,
     wait_for_each,
 )
+from ansible_collections.clusternet.core.plugins.module_utils.foresight import Foresight
 from ansible_collections.clusternet.core.plugins.module_utils.reconcile import UNCHANGED, Outcome, Reconciler
 from ansible_collections.clusternet.core.plugins.module_utils.redact import SERVER_METADATA
 from ansible_collections.clusternet.core.plugins.module_utils.resources import KNOWN, Resource, group_version_path
@@ -83,18 +84,32 @@ class ShadowKinds:
 
 
 class Work:
-    """Puts definitions into the shadow API or removes them; what became of each goes to I(items)."""
+    """Puts definitions into the shadow API or removes them; what became of each goes to I(items).
 
-    def __init__(self, reconciler: Reconciler, items: Items):
+    With I(foresee), diffs also show what changes on the clusters.
+    """
+
+    def __init__(self, reconciler: Reconciler, items: Items, foresee: Optional[Foresight] = None):
         self._reconciler = reconciler
         self._client = reconciler.client
         self._items = items
         self._kinds = ShadowKinds(self._client)
+        self._foresee = foresee
 
     def present(self, definitions: Iterable[dict[str, Any]]) -> None:
         """Bring all to what is wanted."""
-        for item, resource, definition, live in self._each(definitions):
-            self._items.attempt(item, self._apply, resource, live, last_applied.remembering(definition))
+        found = [
+            (item, resource, last_applied.remembering(definition), live)
+            for item, resource, definition, live in self._each(definitions)
+        ]
+        foreseen = []
+        if self._foresee and any(
+            live is None or not last_applied.is_as_wanted(live, wanted) for _item, _resource, wanted, live in found
+        ):
+            foreseen = self._foresee(self._client, [wanted for _item, _resource, wanted, _live in found])
+        for item, resource, wanted, live in found:
+            self._items.attempt(item, self._apply, resource, live, wanted)
+        self._reconciler.diffs += foreseen
 
     def absent(self, definitions: Iterable[dict[str, Any]], wait: Optional[Deadline]) -> None:
         """Remove all, and wait until they are gone."""

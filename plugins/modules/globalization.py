@@ -30,7 +30,7 @@ attributes:
     description: Can run in check mode and say what would change.
     support: full
   diff_mode:
-    description: Shows what changed.
+    description: Shows what changed; also on the clusters, where the package C(clusternet-engine) is installed.
     support: full
 seealso:
   - module: clusternet.core.subscription
@@ -131,6 +131,7 @@ failure:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.clusternet.core.plugins.module_utils import custom_objects, overrides
 from ansible_collections.clusternet.core.plugins.module_utils.auth import AUTH_ARGUMENTS
+from ansible_collections.clusternet.core.plugins.module_utils.foresight import foresight
 from ansible_collections.clusternet.core.plugins.module_utils.report import report
 from ansible_collections.clusternet.core.plugins.module_utils.resources import GLOBALIZATIONS
 
@@ -153,11 +154,12 @@ def main():
     with report(module) as doing:
         places = custom_objects.places(GLOBALIZATIONS, "globalizations", given)
         items = custom_objects.Items(doing.result, "globalizations", "globalizations")
+        work = custom_objects.Work(doing.reconciler(), GLOBALIZATIONS, items, foresight(module, "globalizations"))
         if module.params["state"] == "present":
             wanted = [overrides.globalization("globalizations", item) for item in given]
-            custom_objects.Work(doing.reconciler(), GLOBALIZATIONS, items).present(wanted)
+            work.present(wanted)
         else:
-            custom_objects.Work(doing.reconciler(), GLOBALIZATIONS, items).absent(places)
+            work.absent(places)
         items.finish()
 
 

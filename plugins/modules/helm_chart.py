@@ -43,7 +43,7 @@ attributes:
     description: Can run in check mode and say what would change.
     support: full
   diff_mode:
-    description: Shows what changed.
+    description: Shows what changed; also on the clusters, where the package C(clusternet-engine) is installed.
     support: full
 extends_documentation_fragment:
   - clusternet.core.publishing.charts
@@ -125,6 +125,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.clusternet.core.plugins.module_utils import custom_objects, helm_chart, validate
 from ansible_collections.clusternet.core.plugins.module_utils.auth import AUTH_ARGUMENTS
 from ansible_collections.clusternet.core.plugins.module_utils.chart_wait import ChartWait
+from ansible_collections.clusternet.core.plugins.module_utils.foresight import foresight
 from ansible_collections.clusternet.core.plugins.module_utils.report import report
 from ansible_collections.clusternet.core.plugins.module_utils.resources import HELM_CHARTS
 from ansible_collections.clusternet.core.plugins.module_utils.wait import Deadline
@@ -151,11 +152,12 @@ def main():
         places = custom_objects.places(HELM_CHARTS, "charts", params["charts"])
         deadline = Deadline(validate.wait_timeout("wait_timeout", params["wait_timeout"]))
         items = custom_objects.Items(doing.result, "charts", "charts")
+        work = custom_objects.Work(doing.reconciler(), HELM_CHARTS, items, foresight(module, "charts"))
         if params["state"] == "present":
             wanted = [helm_chart.helm_chart("charts", given) for given in params["charts"]]
-            done = custom_objects.Work(doing.reconciler(), HELM_CHARTS, items).present(wanted)
+            done = work.present(wanted)
         else:
-            done = custom_objects.Work(doing.reconciler(), HELM_CHARTS, items).absent(places)
+            done = work.absent(places)
         if params["wait"] and not module.check_mode:
             waiting = ChartWait(doing.connect(), items, done, deadline)
             if params["state"] == "present":

@@ -30,7 +30,7 @@ attributes:
     description: Can run in check mode and say what would change.
     support: full
   diff_mode:
-    description: Shows what changed.
+    description: Shows what changed; also on the clusters, where the package C(clusternet-engine) is installed.
     support: full
 seealso:
   - module: clusternet.core.subscription
@@ -136,6 +136,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.clusternet.core.plugins.module_utils import custom_objects, overrides
 from ansible_collections.clusternet.core.plugins.module_utils.auth import AUTH_ARGUMENTS
 from ansible_collections.clusternet.core.plugins.module_utils.cluster_namespaces import located
+from ansible_collections.clusternet.core.plugins.module_utils.foresight import foresight
 from ansible_collections.clusternet.core.plugins.module_utils.report import report
 from ansible_collections.clusternet.core.plugins.module_utils.resources import LOCALIZATIONS
 
@@ -166,7 +167,7 @@ def main():
         items = custom_objects.Items(doing.result, "localizations", "localizations", cluster=None)
         for item in lost:
             items.add(name=item["name"], namespace=None)["cluster"] = item["cluster"]
-        work = custom_objects.Work(doing.reconciler(), LOCALIZATIONS, items)
+        work = custom_objects.Work(doing.reconciler(), LOCALIZATIONS, items, foresight(module, "localizations"))
         if present:
             work.present(overrides.localization("localizations", item) for item in found)
         else:

@@ -61,7 +61,9 @@ attributes:
       - The parent isn't asked to judge the objects, because Clusternet's own hub writes in dry runs, too.
     support: full
   diff_mode:
-    description: Shows what changed. Contents of Secrets are replaced by digests.
+    description:
+      - Shows what changed; also on the clusters, where the package C(clusternet-engine) is installed. Contents of
+        Secrets are replaced by digests.
     support: full
 seealso:
   - module: clusternet.core.subscription
@@ -177,6 +179,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.clusternet.core.plugins.module_utils import definitions, manifests, validate
 from ansible_collections.clusternet.core.plugins.module_utils.auth import AUTH_ARGUMENTS
 from ansible_collections.clusternet.core.plugins.module_utils.custom_objects import Items
+from ansible_collections.clusternet.core.plugins.module_utils.foresight import foresight
 from ansible_collections.clusternet.core.plugins.module_utils.redact import Redactor
 from ansible_collections.clusternet.core.plugins.module_utils.report import report
 from ansible_collections.clusternet.core.plugins.module_utils.wait import Deadline
@@ -204,7 +207,7 @@ def main():
         wanted = definitions.all_of(given, module.params["src"])
         manifests.check("definitions", wanted)
         items = Items(doing.result, "objects", "objects")
-        work = manifests.Work(doing.reconciler(), items)
+        work = manifests.Work(doing.reconciler(), items, foresight(module, "definitions"))
         if module.params["state"] == "present":
             work.present(wanted)
         else:

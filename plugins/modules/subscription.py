@@ -48,7 +48,7 @@ attributes:
     description: Can run in check mode and say what would change.
     support: full
   diff_mode:
-    description: Shows what changed.
+    description: Shows what changed; also on the clusters, where the package C(clusternet-engine) is installed.
     support: full
 seealso:
   - module: clusternet.core.subscription_info
@@ -179,6 +179,7 @@ failure:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.clusternet.core.plugins.module_utils import custom_objects, subscription, validate
 from ansible_collections.clusternet.core.plugins.module_utils.auth import AUTH_ARGUMENTS
+from ansible_collections.clusternet.core.plugins.module_utils.foresight import foresight
 from ansible_collections.clusternet.core.plugins.module_utils.report import report
 from ansible_collections.clusternet.core.plugins.module_utils.resources import SUBSCRIPTIONS
 from ansible_collections.clusternet.core.plugins.module_utils.subscription_wait import SubscriptionWait
@@ -209,11 +210,12 @@ def main():
         places = custom_objects.places(SUBSCRIPTIONS, "subscriptions", params["subscriptions"])
         deadline = Deadline(validate.wait_timeout("wait_timeout", params["wait_timeout"]))
         items = custom_objects.Items(doing.result, "subscriptions", "subscriptions", clusters=[], problems=[])
+        work = custom_objects.Work(doing.reconciler(), SUBSCRIPTIONS, items, foresight(module, "subscriptions"))
         if absent:
-            done = custom_objects.Work(doing.reconciler(), SUBSCRIPTIONS, items).absent(places)
+            done = work.absent(places)
         else:
             wanted = [subscription.subscription("subscriptions", given) for given in params["subscriptions"]]
-            done = custom_objects.Work(doing.reconciler(), SUBSCRIPTIONS, items).present(wanted)
+            done = work.present(wanted)
         if wait_for and not module.check_mode:
             waiting = SubscriptionWait(doing.connect(), items, done, deadline)
             if absent:

@@ -130,6 +130,15 @@ def test_deployed_absent_and_what_render_says_of_it(application):
     assert [diff["before_header"] for diff in other["diff"]] == [f"lonely: ConfigMap default/{application.name}"]
     assert other["diff"][0]["before"]["data"] == {"a": "b"}
     assert other["diff"][0]["after"]["data"] == {"a": "c"}
+    foreseen, nothing = application.run(
+        {"manifest": {"definitions": [changed]}},
+        {"manifest": {"definitions": [application.definition]}},
+        arguments=["--diff", "--check"],
+    )
+    headers = [diff["before_header"] for diff in foreseen["diff"]]
+    assert headers == [f"ConfigMap/default/{application.name}", f"lonely: ConfigMap default/{application.name}"]
+    assert foreseen["diff"][1]["after"]["data"] == {"a": "c"}
+    assert (nothing["changed"], nothing["diff"]) == (False, [])
     agent = threading.Thread(target=application.let_go)
     agent.start()
     (removed,) = application.run(
