@@ -281,7 +281,15 @@ def test_objects_are_read_from_a_description():
 
 
 @pytest.mark.parametrize(
-    "raw", ["###", base64.b64encode(b"{").decode(), encoded([]), encoded({"metadata": {}}), encoded(kind("", "X"))]
+    "raw",
+    [
+        "###",
+        base64.b64encode(b"{").decode(),
+        encoded([]),
+        encoded({"metadata": {}}),
+        encoded({**kind("v1", "X"), "metadata": "x"}),
+        encoded(kind("", "X")),
+    ],
 )
 def test_what_is_no_object_is_refused(raw):
     with pytest.raises(MalformedObject, match="entry 0"):

@@ -182,6 +182,7 @@ def test_b5_9_fields_that_cannot_be_patched(path, text_format, patch, merge, why
         ("/spec/containers/0", False),
         ("/spec/text/x", False),
         ("/spec/text/d", False),
+        ("/spec/commands/²", False),
         ("/spec/text/1", False),
         ("/spec/commands/a: 1", False),
     ],

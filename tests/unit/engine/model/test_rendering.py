@@ -481,7 +481,9 @@ def test_difference_of_releases():
     }
 
 
-@pytest.mark.parametrize("texts", [[], [""], [base64.b64encode(b"[]").decode()], [base64.b64encode(b"{}").decode()]])
+@pytest.mark.parametrize(
+    "texts", [None, [], [""], [base64.b64encode(b"[]").decode()], [base64.b64encode(b"{}").decode()]]
+)
 def test_entries_that_are_no_charts(texts):
     spec = {"charts": [{"name": "a", "namespace": "b"}], "chartRaw": texts}
     with pytest.raises(releases.UnreadableChart, match="chart b/a is not a HelmChart"):

@@ -359,6 +359,13 @@ def test_other_writes_own_what_they_change():
     assert owned(others) == {("editor", UPDATE): {".spec.replicas"}, ("scaler", UPDATE): {".spec.paused"}}
 
 
+def test_what_somebody_wrote_otherwise_outlives_what_they_apply():
+    managers = updated(thing(), thing(replicas=1), SCHEMA, [], "me")
+    after, managers = apply(thing(replicas=1), thing(paused=True), SCHEMA, managers, "me", force=False)
+    assert after["spec"] == {"replicas": 1, "paused": True}
+    assert owned(managers) == {("me", UPDATE): {".spec.replicas"}, ("me", APPLY): {".spec.paused"}}
+
+
 def test_lists_and_maps_without_a_rule_count_as_one_value():
     assert {path_text(path) for path in fields_of(thing(selector={"a": "1"}, unknown=[{"x": 1}]), SCHEMA)} == {
         ".spec.selector",

@@ -103,6 +103,7 @@ def test_labels_that_the_object_loses_leave_the_manifest():
 def test_b7_12_an_object_shows_the_identity_of_its_manifest():
     manifest = make_manifest(deployment(annotations={"a": "1"}), DEPLOYMENTS, RESERVED)
     identity = {"generation": 6, "resourceVersion": "77", "uid": "u", "creationTimestamp": "2026-01-01T00:00:00Z"}
+    identity |= {"deletionTimestamp": "2026-01-02T00:00:00Z", "deletionGracePeriodSeconds": 0}
     manifest["metadata"] |= identity
     assert shadow_object(manifest) == deployment(annotations={"a": "1"}, **identity)
     manifest["metadata"]["annotations"] = {names.FEED_PROTECTION_ANNOTATION: "in use"}

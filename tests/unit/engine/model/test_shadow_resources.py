@@ -149,6 +149,7 @@ def test_custom_resources():
     one = of_definition(definition(("v1", True, True, None), ("v2", True, False, None)), 7)
     assert (one.version, one.priority, len(one.resources)) == ("v1", 7, 1)
     assert one.resources[0]["namespaced"]
+    assert one.preferred, "its own version, whatever else the group has"
     everywhere = definition(("v1", True, True, None))
     everywhere["spec"]["scope"] = "Cluster"
     assert not of_definition(everywhere, 7).resources[0]["namespaced"]
