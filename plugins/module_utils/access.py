@@ -70,6 +70,21 @@ def server(settings: ConnectionSettings, environ: Optional[Mapping[str, str]] = 
     return _service_account_server(environ)
 
 
+def renewing_credentials(settings: ConnectionSettings, environ: Optional[Mapping[str, str]] = None) -> dict[str, Any]:
+    """Those fields of a kubeconfig's user that make or read its credentials anew; empty if these are fixed.
+
+    :raises ConfigError: there is no kubeconfig to take them from
+    """
+    environ = os.environ if environ is None else environ
+    if _has_credentials(settings):
+        return {}
+    if not _uses_kubeconfig(settings, environ):
+        return {} if settings.host else {"tokenFile": f"{SERVICE_ACCOUNT_FOLDER}/token"}
+    user = kubeconfig.entries(kubeconfig.load(settings.kubeconfig, environ), settings.context)[1]
+    names = PLUGIN_FIELDS if any(user.get(name) for name in PLUGIN_FIELDS) else ("tokenFile",)
+    return {name: user[name] for name in names if user.get(name)}
+
+
 def _uses_kubeconfig(settings: ConnectionSettings, environ: Mapping[str, str]) -> bool:
     return bool(settings.kubeconfig or settings.context) or not (settings.host or _in_cluster(environ))
 

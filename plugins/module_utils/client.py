@@ -37,15 +37,27 @@ class Client:
 
     :param settings: see :func:`~.auth.connection_settings`
     :param check_mode: let only reads and dry runs through
+    :param route: makes the access to a server behind the one of the settings from the access to that one
     """
 
-    def __init__(self, settings: ConnectionSettings, check_mode: bool = False) -> None:
+    def __init__(
+        self,
+        settings: ConnectionSettings,
+        check_mode: bool = False,
+        route: Optional[Callable[[access_module.Access], access_module.Access]] = None,
+    ) -> None:
         self._settings = settings
         self._check_mode = check_mode
+        self._route = route
         self.warnings: list[str] = []
-        self._connect(access_module.resolve(settings))
-        if not self._access.verify and self.server.startswith("https://"):
+        self._connect(self._resolve())
+        if not self._access.verify and route is None and self.server.startswith("https://"):
             self._warn(f"The TLS certificate of {self.server} is not verified (validate_certs is false).")
+
+    @property
+    def access(self) -> access_module.Access:
+        """How the API server is reached at present."""
+        return self._access
 
     @property
     def server(self) -> str:
@@ -111,6 +123,7 @@ class Client:
         label_selector: Optional[str] = None,
         limit: int = PAGE_SIZE,
         transform: Optional[Callable[[dict[str, Any]], Any]] = None,
+        field_selector: Optional[str] = None,
     ) -> list[Any]:
         """Read all objects of a collection, page by page; starts again when the server forgot the snapshot (410).
 
@@ -120,7 +133,7 @@ class Client:
         for attempt in range(_LIST_RESTARTS + 1):
             page_size = limit if attempt < _LIST_RESTARTS else None
             try:
-                pages = self.pages(path, label_selector, page_size)
+                pages = self.pages(path, label_selector, page_size, field_selector)
                 return [transform(item) if transform else item for page in pages for item in page]
             except ApiError as error:
                 if error.status != 410 or page_size is None:
@@ -128,7 +141,11 @@ class Client:
         raise AssertionError("unreachable")
 
     def pages(
-        self, path: str, label_selector: Optional[str] = None, limit: Optional[int] = PAGE_SIZE
+        self,
+        path: str,
+        label_selector: Optional[str] = None,
+        limit: Optional[int] = PAGE_SIZE,
+        field_selector: Optional[str] = None,
     ) -> Iterator[list[dict[str, Any]]]:
         """Read a collection page by page, ``managedFields`` dropped.
 
@@ -137,7 +154,12 @@ class Client:
         """
         position = None
         while True:
-            query = {"labelSelector": label_selector or None, "limit": limit, "continue": position}
+            query = {
+                "labelSelector": label_selector or None,
+                "fieldSelector": field_selector or None,
+                "limit": limit,
+                "continue": position,
+            }
             answer = self.request("GET", path, query)
             items = answer.get("items") or []
             for item in items:
@@ -192,6 +214,10 @@ class Client:
         finally:
             stream.close()
 
+    def _resolve(self) -> access_module.Access:
+        access = access_module.resolve(self._settings)
+        return self._route(access) if self._route else access
+
     def _connect(self, access: access_module.Access) -> None:
         self._access = access
         self._transport = transport_module.transport(access)
@@ -222,7 +248,7 @@ class Client:
             time.sleep(delay)
 
     def _renew(self) -> bool:
-        access = access_module.resolve(self._settings)
+        access = self._resolve()
         if access == self._access:
             return False
         self._connect(access)

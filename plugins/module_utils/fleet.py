@@ -70,6 +70,38 @@ def read(client: Client, chosen: Selection) -> list[dict[str, Any]]:
     return [item for item in clusters if chosen.matches(item)]
 
 
+def existing(client: Client, chosen: Selection) -> list[dict[str, Any]]:
+    """The chosen clusters, as :func:`read` has them; raises ClusternetError when a name has none or several."""
+    clusters = read(client, chosen)
+    missing = chosen.missing_names(clusters)
+    if missing:
+        place = f" in namespace {chosen.namespace}" if chosen.namespace else ""
+        raise ClusternetError(
+            f"No cluster is registered{place} under the name {', '.join(missing)}"
+            f"{' with these labels' if chosen.label_selector else ''}. "
+            "clusternet.core.registration_info tells where a registration stands.",
+            "NotFound",
+            names=missing,
+        )
+    refuse_ambiguous(chosen, ((item["metadata"]["name"], item["metadata"]["namespace"]) for item in clusters))
+    return clusters
+
+
+def refuse_ambiguous(chosen: Selection, places: Iterable[tuple]) -> None:
+    """Raise ClusternetError when a name that was asked for belongs to clusters in several namespaces."""
+    namespaces: dict[str, list[str]] = {}
+    for name, namespace in places if chosen.names is not None else ():
+        namespaces.setdefault(name, []).append(str(namespace))
+    for name, found in namespaces.items():
+        if len(found) > 1:
+            raise ClusternetError(
+                f"{name} is the name of clusters in the namespaces {', '.join(found)}. Say which by namespace.",
+                "Ambiguous",
+                name=name,
+                namespaces=found,
+            )
+
+
 class Wanted(NamedTuple):
     """What clusters should be like; None leaves a thing as it is."""
 

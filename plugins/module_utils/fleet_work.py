@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Iterable, Optional
+from typing import Any, Callable, Optional
 
 from ansible_collections.clusternet.core.plugins.module_utils import fleet, managed_cluster, unregister
 from ansible_collections.clusternet.core.plugins.module_utils.errors import ClusternetError
@@ -31,18 +31,7 @@ class FleetWork:
 
     def change(self, wanted: fleet.Wanted) -> None:
         """Bring the clusters to what is wanted, then wait until they are ready."""
-        clusters = fleet.read(self._client, self._chosen)
-        missing = self._chosen.missing_names(clusters)
-        if missing:
-            place = f" in namespace {self._chosen.namespace}" if self._chosen.namespace else ""
-            raise ClusternetError(
-                f"No cluster is registered{place} under the name {', '.join(missing)}"
-                f"{' with these labels' if self._chosen.label_selector else ''}. "
-                "clusternet.core.registration_info tells where a registration stands.",
-                "NotFound",
-                names=missing,
-            )
-        self._refuse_ambiguous((item["metadata"]["name"], item["metadata"]["namespace"]) for item in clusters)
+        clusters = fleet.existing(self._client, self._chosen)
         for cluster in clusters:
             metadata = cluster["metadata"]
             item = self._item(metadata["name"], metadata["namespace"], managed_cluster.cluster_id(cluster))
@@ -59,7 +48,7 @@ class FleetWork:
     def unregister(self, force: bool) -> None:
         """Remove the clusters from the parent, then wait until their namespaces are gone."""
         found = unregister.find(self._client, self._chosen)
-        self._refuse_ambiguous((item.name, item.namespace_name) for item in found if not item.leaving)
+        fleet.refuse_ambiguous(self._chosen, ((item.name, item.namespace_name) for item in found if not item.leaving))
         removals = []
         for registered in found:
             removal = unregister.Removal(self._reconciler, registered)
@@ -75,20 +64,6 @@ class FleetWork:
                 if not item["failed"]:
                     self._try(item, removal.wait_gone, deadline)
         self._finish()
-
-    def _refuse_ambiguous(self, places: Iterable[tuple]) -> None:
-        """Raise ClusternetError when a name that was asked for belongs to clusters in several namespaces."""
-        namespaces: dict[str, list[str]] = {}
-        for name, namespace in places if self._chosen.names is not None else ():
-            namespaces.setdefault(name, []).append(str(namespace))
-        for name, found in namespaces.items():
-            if len(found) > 1:
-                raise ClusternetError(
-                    f"{name} is the name of clusters in the namespaces {', '.join(found)}. Say which by namespace.",
-                    "Ambiguous",
-                    name=name,
-                    namespaces=found,
-                )
 
     def _item(self, name: str, namespace: Optional[str], cluster_id: str) -> dict[str, Any]:
         item = {

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Callable, Mapping, Optional
 
+from ansible_collections.clusternet.core.plugins.module_utils.resources import Resource
+
 
 def unavailable(obj: Mapping[str, Any], status: Optional[Mapping[str, Any]]) -> Optional[str]:
     """Why I(obj), as it was deployed, isn't available with the observed I(status); None when it is.
@@ -20,6 +22,11 @@ def unavailable(obj: Mapping[str, Any], status: Optional[Mapping[str, Any]]) -> 
     if status is None:
         return "its status has not been reported (the agent's feature gate Recovery does that)"
     return rule(obj.get("spec") or {}, status)
+
+
+def judged(resource: Resource) -> bool:
+    """Whether there is a rule for the availability of this kind."""
+    return (resource.api_version.partition("/")[0], resource.kind) in _RULES
 
 
 def _deployment(spec: Mapping[str, Any], status: Mapping[str, Any]) -> Optional[str]:

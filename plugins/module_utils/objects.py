@@ -7,8 +7,9 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Iterable, Optional
+from typing import Any, Callable, Iterable, Optional
 
+from ansible_collections.clusternet.core.plugins.module_utils import health
 from ansible_collections.clusternet.core.plugins.module_utils.client import Client
 from ansible_collections.clusternet.core.plugins.module_utils.definitions import describe
 from ansible_collections.clusternet.core.plugins.module_utils.errors import ApiError, ClusternetError, WaitTimeout
@@ -92,6 +93,27 @@ class Work:
 
     def apply(self, wait: bool) -> None:
         """Apply all; raises ApiError at the first object that the server refuses, WaitTimeout after the deadline."""
+        self._write_all(self._reconciler.apply, wait)
+
+    def create(self, wait: bool) -> None:
+        """Create those that don't exist and leave the others alone; raises as :meth:`apply` does."""
+        self._write_all(self._create, wait)
+
+    def patch(self, wait: bool) -> None:
+        """Merge all into objects that exist; raises as :meth:`apply` does, and when one doesn't exist."""
+        self._write_all(self._patch, wait)
+
+    def _create(self, resource: Resource, definition: dict[str, Any]) -> Outcome:
+        before = self._client.get(resource.path_of(definition))
+        return Outcome(UNCHANGED, before, before) if before else self._reconciler.create(resource, definition)
+
+    def _patch(self, resource: Resource, definition: dict[str, Any]) -> Outcome:
+        before = self._client.get(resource.path_of(definition))
+        if before is None:
+            raise _nothing_to_patch(definition)
+        return self._reconciler.patch(resource, before, definition)
+
+    def _write_all(self, write: Callable[[Resource, dict[str, Any]], Outcome], wait: bool) -> None:
         crds: list[Outcome] = []
         waiting: list[tuple[Resource, Outcome]] = []
         for definition in self._definitions:
@@ -100,19 +122,19 @@ class Work:
                 crds = []
             resource = self._kinds.resource(definition)
             if resource is None:
-                if not self._reconciler.check_mode:
+                if write == self._patch or not self._reconciler.check_mode:
                     raise _unknown_kind(definition)
                 self._note(definition, Outcome(CREATED, None, definition, predicted=True))
                 continue
-            outcome = self._reconciler.apply(resource, _placed(resource, definition))
+            outcome = write(resource, _placed(resource, definition))
             self._note(definition, outcome)
             if resource == CUSTOM_RESOURCE_DEFINITIONS:
                 crds.append(outcome)
-            elif resource in _READINESS:
+            elif resource in _READINESS or health.judged(resource):
                 waiting.append((resource, outcome))
         self._wait_served(crds)
         for resource, outcome in waiting if wait else ():
-            self._wait(resource, outcome.after, *_READINESS[resource])
+            self._wait(resource, outcome.after, *_READINESS.get(resource, _WORKLOAD))
 
     def remove(self, wait: bool) -> None:
         """Remove all, last ones first; raises ApiError, WaitTimeout."""
@@ -210,6 +232,10 @@ def _unknown_kind(definition: dict[str, Any]) -> ClusternetError:
     )
 
 
+def _nothing_to_patch(definition: dict[str, Any]) -> ClusternetError:
+    return ClusternetError(f"{describe(definition)} doesn't exist, so it can't be patched.", "NotFound")
+
+
 def _not_active(namespaces: Iterable[dict[str, Any]]) -> list[str]:
     phases = [(item.get("status") or {}).get("phase") for item in namespaces]
     return [f"its phase is {phase}" for phase in phases or ["unknown, it is gone"] if phase != "Active"]
@@ -220,6 +246,19 @@ def _not_available(services: Iterable[dict[str, Any]]) -> list[str]:
     return [reason for reason in reasons if reason]
 
 
+def _unavailable(workloads: Iterable[dict[str, Any]]) -> list[str]:
+    reasons = []
+    for obj in workloads:
+        status, generation = obj.get("status") or {}, obj["metadata"].get("generation", 0)
+        observed = status.get("observedGeneration", 0) if obj["apiVersion"].startswith("apps/") else generation
+        if observed < generation:
+            reasons.append(f"its status is about generation {observed}, the object has generation {generation}")
+        else:
+            reasons.append(health.unavailable(obj, status))
+    return [reason for reason in reasons or ["it is gone"] if reason]
+
+
+_WORKLOAD = (_unavailable, "to become available")
 _READINESS = {
     NAMESPACES: (_not_active, "to become active"),
     API_SERVICES: (_not_available, "to become available"),

@@ -90,8 +90,11 @@ def wait_until(
 
 
 def _list(client: Client, collection: str, selectors: Mapping[str, Optional[str]]) -> tuple:
+    """Items of a list don't bear their kind, events of a watch do."""
     answer = client.request("GET", collection, selectors)
-    return {_key(item): item for item in answer["items"]}, answer["metadata"]["resourceVersion"]
+    kind = answer.get("kind", "").removesuffix("List")
+    borne = {"apiVersion": answer["apiVersion"], "kind": kind} if kind else {}
+    return {_key(item): {**borne, **item} for item in answer["items"]}, answer["metadata"]["resourceVersion"]
 
 
 def _key(obj: Mapping[str, Any]) -> tuple:

@@ -46,7 +46,7 @@ options:
     default: present
   wait:
     description:
-      - With O(state=present), wait until namespaces are active and APIServices available.
+      - With O(state=present), wait until namespaces are active, and APIServices and workloads available.
       - With O(state=absent), wait until the objects are gone.
       - It is always waited for custom resource definitions to be served, because objects of their kind may follow.
     type: bool

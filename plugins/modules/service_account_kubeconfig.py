@@ -92,6 +92,7 @@ from ansible_collections.clusternet.core.plugins.module_utils.access import Acce
 from ansible_collections.clusternet.core.plugins.module_utils.auth import AUTH_ARGUMENTS, connection_settings
 from ansible_collections.clusternet.core.plugins.module_utils.client import Client
 from ansible_collections.clusternet.core.plugins.module_utils.errors import ConfigError
+from ansible_collections.clusternet.core.plugins.module_utils.kubeconfig_sections import cluster_section
 from ansible_collections.clusternet.core.plugins.module_utils.private_file import read, write
 from ansible_collections.clusternet.core.plugins.module_utils.report import report
 from ansible_collections.clusternet.core.plugins.module_utils.resources import SECRETS
@@ -170,22 +171,12 @@ def token_of(secret: dict[str, Any]) -> Optional[str]:
 
 def kubeconfig(access: Access, namespace: str, service_account: str, token: str) -> str:
     """A kubeconfig as JSON, which is YAML too."""
-    cluster: dict[str, Any] = {"server": access.server}
-    if access.ca:
-        cluster["certificate-authority-data"] = base64.b64encode(access.ca.encode()).decode()
-    if not access.verify:
-        cluster["insecure-skip-tls-verify"] = True
-        cluster.pop("certificate-authority-data", None)
-    if access.tls_server_name:
-        cluster["tls-server-name"] = access.tls_server_name
-    if access.proxy:
-        cluster["proxy-url"] = access.proxy
     context = {"cluster": "default", "user": service_account, "namespace": namespace}
     return json.dumps(
         {
             "apiVersion": "v1",
             "kind": "Config",
-            "clusters": [{"name": "default", "cluster": cluster}],
+            "clusters": [{"name": "default", "cluster": cluster_section(access)}],
             "users": [{"name": service_account, "user": {"token": token}}],
             "contexts": [{"name": "default", "context": context}],
             "current-context": "default",

@@ -5,11 +5,14 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.clusternet.core.plugins.doc_fragments.publishing import ModuleDocFragment
+from ansible_collections.clusternet.core.plugins.doc_fragments import children, publishing
 
 ROOT = Path(__file__).parents[4]
 PARENT_MODULES = (
     "bootstrap_token",
+    "child_kubeconfig",
+    "child_object",
+    "child_object_info",
     "description_info",
     "globalization",
     "helm_chart",
@@ -32,8 +35,10 @@ def documented_options(loaded):
     found = {}
     for fragment in document["extends_documentation_fragment"]:
         if fragment.startswith("clusternet.core.publishing."):
-            part = yaml.safe_load(getattr(ModuleDocFragment, fragment.rpartition(".")[2].upper()))
+            part = yaml.safe_load(getattr(publishing.ModuleDocFragment, fragment.rpartition(".")[2].upper()))
             found.update(part["options"])
+        elif fragment == "clusternet.core.children":
+            found.update(yaml.safe_load(children.ModuleDocFragment.DOCUMENTATION)["options"])
     return {**found, **{name: {**found.get(name, {}), **item} for name, item in document["options"].items()}}
 
 
