@@ -246,7 +246,8 @@ def _not_available(services: Iterable[dict[str, Any]]) -> list[str]:
     return [reason for reason in reasons if reason]
 
 
-def _unavailable(workloads: Iterable[dict[str, Any]]) -> list[str]:
+def unavailable(workloads: Iterable[dict[str, Any]]) -> list[str]:
+    """Why workloads aren't available as they are defined now; a status of an earlier generation doesn't count."""
     reasons = []
     for obj in workloads:
         status, generation = obj.get("status") or {}, obj["metadata"].get("generation", 0)
@@ -258,7 +259,7 @@ def _unavailable(workloads: Iterable[dict[str, Any]]) -> list[str]:
     return [reason for reason in reasons or ["it is gone"] if reason]
 
 
-_WORKLOAD = (_unavailable, "to become available")
+_WORKLOAD = (unavailable, "to become available")
 _READINESS = {
     NAMESPACES: (_not_active, "to become active"),
     API_SERVICES: (_not_available, "to become available"),

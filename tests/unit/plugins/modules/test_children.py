@@ -2,18 +2,24 @@
 
 import base64
 import json
+import os
 import stat
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.errors import AnsibleError
+from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import lookup_loader
+from ansible.template import Templar
 from ansible_collections.clusternet.core.plugins.module_utils import child_kubeconfig
 from ansible_collections.clusternet.core.plugins.module_utils.access import Access, renewing_credentials
 from ansible_collections.clusternet.core.plugins.module_utils.auth import ConnectionSettings
 from ansible_collections.clusternet.core.plugins.module_utils.child_access import ServiceAccount, path, through
 from ansible_collections.clusternet.core.plugins.module_utils.errors import ConfigError
 from ansible_collections.clusternet.core.plugins.module_utils.kubeconfig_sections import user_section
+from ansible_collections.clusternet.core.plugins.plugin_utils.trust import could_be_template
 
 CLUSTERS = "/apis/clusters.clusternet.io/v1beta1/managedclusters"
 CONFIG_MAP = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "foo"}}
@@ -222,3 +228,38 @@ def test_what_renews_credentials_is_taken_over(tmp_path: Path):
     }
     basic = Access("https://parent", headers={"authorization": "Basic " + base64.b64encode(b"u:p:q").decode()})
     assert user_section(basic, {}) == {"username": "u", "password": "p:q"}
+
+
+@pytest.fixture
+def look(parent, monkeypatch):
+    """``look(*terms, **options)`` returns what the lookup finds; the parent's URL stands in the environment."""
+    for name in [name for name in os.environ if name.startswith(("K8S_AUTH_", "KUBE"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("K8S_AUTH_HOST", parent.url)
+    return lambda *terms, **options: lookup_loader.get("clusternet.core.child").run(list(terms), {}, **options)
+
+
+def test_the_lookup_reads_and_evaluates_nothing(parent, look):
+    evil = "{{ lookup('pipe', 'id') }}"
+    assert could_be_template(evil)
+    parent.objects[f"{path('id-1')}/{MAPS}"] = {**CONFIG_MAP, "data": {"a": evil}}
+    (found,) = look("edge-1", kind="ConfigMap", namespace="foo", name="c")
+    assert found["data"] == {"a": evil}
+    assert Templar(DataLoader()).template(found["data"]["a"]) == evil
+    assert look("edge-1", kind="ConfigMap", namespace="foo", name="missing") == []
+
+
+@pytest.mark.parametrize(
+    ("terms", "options", "message"),
+    [
+        ((), {"kind": "Pod"}, "at least one cluster"),
+        (("Upper",), {"kind": "Pod"}, "lower-case"),
+        (("edge-3",), {"kind": "Pod"}, "No cluster is registered under the name edge-3"),
+        (("edge-2",), {"kind": "Pod"}, "holds no credential"),
+        (("edge-1",), {"kind": "Pod", "name": "p"}, "Pod p needs one"),
+        (("edge-1",), {"kind": "Widget"}, "doesn't serve v1 Widget"),
+    ],
+)
+def test_the_lookup_says_what_is_wrong(look, terms, options, message):
+    with pytest.raises(AnsibleError, match=message):
+        look(*terms, **options)
