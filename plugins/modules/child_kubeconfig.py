@@ -14,9 +14,12 @@ description:
   - Makes a kubeconfig with a context for each chosen cluster, by which C(kubectl), C(helm) and programs with client-go
     reach it through the parent, from wherever the parent can be reached.
   - A context has the name of its cluster; where clusters in several namespaces have the same name, the namespace
-    follows after a dot. The current context is the first one, by namespace and name.
+    follows after a dot. They stand in the order of O(names), else in that of the clusters' namespaces. The current
+    context is the first one.
   - The kubeconfig holds the credentials of the parent's user, as they are given to this module, and the token that is
     shown to the cluster. Anybody who can read it can do what these may do.
+  - The Python package C(kubernetes), and so the modules of C(kubernetes.core), don't heed the impersonation in a
+    kubeconfig by which this works.
 options:
   path:
     description:
@@ -79,7 +82,7 @@ kubeconfig:
   type: dict
   sample: {"apiVersion": "v1", "kind": "Config", "current-context": "edge-1"}
 contexts:
-  description: The contexts of the kubeconfig, by namespace and name of their clusters.
+  description: The contexts of the kubeconfig, in its order.
   returned: success
   type: list
   elements: dict
@@ -176,6 +179,8 @@ def ensure(module: AnsibleModule, doing: Report) -> None:
     clusters = fleet.existing(parent, chosen)
     if not clusters:
         raise ClusternetError("There is no such cluster, so there is nothing to make a kubeconfig of.", "NotFound")
+    if chosen.names is not None:
+        clusters.sort(key=lambda cluster: chosen.names.index(cluster["metadata"]["name"]))
     child_access.require_served(parent)
     path = params["path"]
     text = _read(path) if path else ""

@@ -152,6 +152,14 @@ def test_what_is_in_the_way_is_replaced_and_never_shown(parent, run_module, tmp_
     assert "Cannot write /nowhere/k" in missing["msg"]
 
 
+def test_the_first_one_named_is_the_current_one(parent, run_module):
+    secrets = "/api/v1/namespaces/{}/secrets/child-cluster-deployer"
+    parent.objects[secrets.format("ns-2")] = parent.objects[secrets.format("ns-1")]
+    result = run_module("child_kubeconfig", parent.url, names=["edge-2", "edge-1"])
+    assert [item["name"] for item in result["contexts"]] == ["edge-2", "edge-1"]
+    assert result["kubeconfig"]["current-context"] == "edge-2"
+
+
 def test_a_returned_kubeconfig_is_whole(parent, run_module):
     result = run_module("child_kubeconfig", parent.url, names=["edge-1"], api_key="the-users-token")
     assert result["kubeconfig"]["users"][0]["user"]["token"] == "the-users-token"
