@@ -68,7 +68,7 @@ VERSIONS = st.builds(
         ("3.0.0", "1.x || 3.x", True),
         ("1.2.3", "!=1.2.3", False),
         ("1.3.0", "!=1.2", True),
-        ("1.2.0", "!=1.2", False),
+        ("1.2.5", "!=1.2", False),
         ("1.3.0", ">1.2", True),
         ("1.2.5", ">1.2", False),
         ("1.2.4", ">1.2.3", True),
@@ -88,6 +88,7 @@ VERSIONS = st.builds(
         ("1.2.0", "1.2.0-rc1", False),
         ("1.2.3", "!=1.2.3-rc1", True),
         ("1.2.9", "~> 1.2.3", True),
+        ("1.3.0", "~> 1.2.3", False),
     ],
 )
 def test_constraints(version, constraint, fits):

@@ -129,7 +129,7 @@ def test_problems_of_charts(source, reason, event, text):
     (problem,) = result.problems
     assert (problem.reason, problem.event) == (reason, event)
     assert text in problem.message
-    assert len(result.generic) == 1
+    assert (len(result.generic), result.charts) == (1, [])
 
 
 def test_a_failing_override_leaves_the_other_feeds_alone():
@@ -382,6 +382,17 @@ def test_what_does_not_fit_is_left_out_and_never_taken_away():
     assert shrunk.problems == []
 
 
+def test_what_was_too_large_already_may_stay_and_shrink(monkeypatch):
+    one, two = config_map("one", x="x" * 100), config_map("two", x="x" * 100)
+    base = a_base(one, two)
+    before = build_generic(base, rendered(base, one, two), None).description
+    monkeypatch.setattr(descriptions, "MAX_RAW", 100)
+    same = build_generic(base, rendered(base, one, two), before)
+    assert (same.description, same.problems) == (before, [])
+    less = build_generic(base, rendered(base, one, config_map("two")), before)
+    assert (decoded(less.description["spec"]["raw"])[1]["data"], less.problems) == ({}, [])
+
+
 def test_charts_count_with_what_they_are_and_with_their_values():
     one, two, three = (found(chart(name)) for name in ("one", "two", "three"))
     one["metadata"]["annotations"] = {"a": "x" * 600_000}
@@ -392,6 +403,7 @@ def test_charts_count_with_what_they_are_and_with_their_values():
     assert [problem.feed["name"] for problem in built.problems] == ["two"]
     nothing = build_helm(a_base(), rendered(a_base()), None).description
     assert descriptions.is_empty(nothing)
+    assert rendered_feeds({"metadata": {}, "spec": {"deployer": "Helm"}}) == []
 
 
 def test_difference_of_descriptions():

@@ -38,6 +38,8 @@ CONTAINER = {
             },
             "x-kubernetes-list-type": "map",
             "x-kubernetes-list-map-keys": ["port", "protocol"],
+            "x-kubernetes-patch-strategy": "merge",
+            "x-kubernetes-patch-merge-key": "port",
         },
     },
 }
@@ -161,6 +163,7 @@ def test_a_value_of_the_wrong_type_altogether():
     assert problems(SCHEMA, []).errors == ["<object>: must be of type object"]
     assert problems(Schema({"type": "weird"}, {}), 1).errors == []
     assert problems(Schema({"type": "array"}, {}), [1]).errors == []
+    assert problems(Schema({}, {}), True).errors == []
 
 
 def test_unknown_fields():
@@ -213,6 +216,11 @@ def merged(spec, patch, schema=SCHEMA):
             {"containers": [{"name": "z"}]},
         ),
         ({"containers": [{"name": "a", "args": ["1"]}]}, {"containers": [{"name": "a", "args": ["2"]}]}, None),
+        (
+            {"containers": [{"name": "a", "ports": [{"port": 80, "name": "web"}]}]},
+            {"containers": [{"name": "a", "ports": [{"port": 81}, {"port": 80, "protocol": "TCP"}]}]},
+            {"containers": [{"name": "a", "ports": [{"port": 80, "name": "web", "protocol": "TCP"}, {"port": 81}]}]},
+        ),
         ({"finalizers": ["a"]}, {"finalizers": ["b", "a", "b"]}, {"finalizers": ["a", "b"]}),
         ({"finalizers": ["a", "b"]}, {"$deleteFromPrimitiveList/finalizers": ["a"]}, {"finalizers": ["b"]}),
         ({}, {"$deleteFromPrimitiveList/finalizers": ["a"]}, {}),
@@ -223,6 +231,11 @@ def merged(spec, patch, schema=SCHEMA):
         (
             {"strategy": {"type": "Rolling", "rolling": {"x": 1}}},
             {"strategy": {"$retainKeys": ["type"], "type": "Recreate"}},
+            {"strategy": {"type": "Recreate"}},
+        ),
+        (
+            {"strategy": {"type": "Rolling", "rolling": {"x": 1}}},
+            {"strategy": {"$retainKeys": ["type"], "type": "Recreate", "rolling": None}},
             {"strategy": {"type": "Recreate"}},
         ),
         (
@@ -291,6 +304,8 @@ def test_apply_makes_what_is_not_there_and_owns_it():
         }
     }
     assert managers_of(managed_fields(managers)) == managers
+    told = {key: value for key, value in managed_fields(managers)[0].items() if key != "fieldsV1"}
+    assert told == {"manager": "me", "operation": "Apply", "apiVersion": "x/v1", "fieldsType": "FieldsV1"}
     tree = managed_fields(managers)[0]["fieldsV1"]["f:spec"]["f:containers"]['k:{"name":"a"}']
     assert tree["."] == {}
 
@@ -355,6 +370,7 @@ def test_other_writes_own_what_they_change():
     assert owned(fewer) == {("editor", UPDATE): {".spec.replicas"}}
     longer = updated(thing(), thing(containers=[{"name": "a"}]), SCHEMA, [], "editor")
     assert owned(longer)["editor", UPDATE] >= {'.spec.containers[name="a"]', '.spec.containers[name="a"].name'}
+    assert [one.name for one in again + fewer] == ["editor", "editor"]
     others = updated(thing(replicas=2), thing(replicas=2, paused=True), SCHEMA, fewer, "scaler")
     assert owned(others) == {("editor", UPDATE): {".spec.replicas"}, ("scaler", UPDATE): {".spec.paused"}}
 
@@ -389,6 +405,8 @@ def test_fields_of_others_that_are_gone_already():
         broken = {**live, "spec": spec}
         after, _ = apply(broken, thing(replicas=1), SCHEMA, stale, "me", force=False)
         assert after["spec"] == {"replicas": 1}
+        after, _ = apply(broken, {"apiVersion": "x/v1"}, SCHEMA, stale, "me", force=False)
+        assert after["spec"] == spec
 
 
 def test_lists_that_are_none_count_as_one_value():
@@ -397,6 +415,17 @@ def test_lists_that_are_none_count_as_one_value():
     stale = [Manager("me", APPLY, "x/v1", fields_of(thing(containers=[{"name": "z"}], finalizers=["q"]), SCHEMA))]
     after, _ = apply(broken, thing(replicas=1), SCHEMA, stale, "me", force=False)
     assert after["spec"] == {**broken["spec"], "replicas": 1}
+    after, _ = apply(broken, thing(containers=[{"name": "z"}]), SCHEMA, [], "me", force=True)
+    assert after["spec"]["containers"] == [{"name": "z"}]
+
+
+def test_owners_of_elements_that_the_schema_no_longer_tells_apart():
+    first = thing(containers=[{"name": "a", "image": "1"}], replicas=1)
+    live, managers = apply(None, first, SCHEMA, [], "me", force=False)
+    after, _ = apply(live, thing(replicas=1), None, managers, "other", force=False)
+    assert after == live
+    after, _ = apply(live, thing(replicas=1), None, managers, "me", force=False)
+    assert after == live
 
 
 def test_lists_in_elements_are_merged_by_their_own_rules():

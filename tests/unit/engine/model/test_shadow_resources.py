@@ -204,6 +204,7 @@ def test_openapi_document():
         "patch": ["dryRun", "fieldManager", "fieldValidation", "force"],
         "delete": ["dryRun"],
     }
+    assert document["paths"]["/apis/shadow/v1alpha1/nodes/{name}"].keys() == {"get", "put", "patch", "delete"}
     put = document["paths"]["/apis/shadow/v1alpha1/nodes/{name}"]["put"]
     assert put["requestBody"]["content"] == {"application/json": {"schema": {"$ref": "#/components/schemas/io.Node"}}}
     assert patch["requestBody"]["content"].keys() == {
