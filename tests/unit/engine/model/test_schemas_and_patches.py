@@ -71,7 +71,7 @@ SPEC = {
             "type": "array",
             "items": {"type": "object", "properties": {"name": {"type": "string"}, "zone": {"type": "string"}}},
             "x-kubernetes-list-type": "map",
-            "x-kubernetes-list-map-keys": ["name", "zone"],
+            "x-kubernetes-list-map-keys": ["zone", "name"],
         },
         "containers": {
             "type": "array",
@@ -446,6 +446,8 @@ def test_an_element_without_one_of_its_keys_is_known_by_the_others():
         '.spec.marks[name="a"]',
         '.spec.marks[name="a"].name',
     }
+    (place,) = (path for path in fields_of(thing(marks=[{"zone": "z", "name": "a"}]), SCHEMA) if len(path) == 3)
+    assert place[-1] == 'k:{"name":"a","zone":"z"}', "as API servers spell it"
 
 
 def test_without_a_schema_fields_go_too_however_deep_they_are():
