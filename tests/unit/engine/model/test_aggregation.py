@@ -112,6 +112,9 @@ def test_too_early():
     nowhere = Fleet(config_map("a"), clusters=())
     assert nowhere.says("Rendered")[:2] == nowhere.says("Deployed")[:2] == ("False", "NoClusters")
     assert nowhere.judge()["completedReleases"] == 0
+    del nowhere.subscription["status"]
+    assert len(aggregate(nowhere.subscription, [], nowhere.find, NOW)["conditions"]) == 2
+    nowhere.subscription["status"] = {}
     assert nowhere.judge()["aggregatedStatuses"][0]["feedStatusSummary"] == {"available": False}
 
 

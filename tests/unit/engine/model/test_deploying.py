@@ -149,6 +149,22 @@ def test_what_kubernetes_brings_along_comes_before_what_it_does_not(api_version,
     assert wave(kind(api_version, name)) < wave(kind("example.org/v1", "Widget"))
 
 
+@pytest.mark.parametrize(
+    ("group", "name"),
+    [
+        ("apiregistration.k8s.io", "APIService"),
+        ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"),
+        ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"),
+        ("admissionregistration.k8s.io", "MutatingAdmissionPolicy"),
+        ("admissionregistration.k8s.io", "MutatingAdmissionPolicyBinding"),
+        ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy"),
+        ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding"),
+    ],
+)
+def test_what_reaches_into_requests_comes_last(group, name):
+    assert wave(kind(f"{group}/v1", name)) > wave(kind("example.org/v1", "Widget"))
+
+
 def test_a_kind_is_built_in_only_in_its_own_group():
     assert wave(kind("serving.example.org/v1", "Service")) == wave(kind("example.org/v1", "Widget"))
     assert wave(kind("v1", "Unheard")) == wave(kind("example.org/v1", "Widget"))

@@ -29,6 +29,7 @@ from multidict import CIMultiDict
         ("direct/api/v1", ProxyPath("direct", "", 0, "/api/v1")),
         ("direct/api/v1/", ProxyPath("direct", "", 0, "/api/v1/")),
         ("direct//api/./v1//pods", ProxyPath("direct", "", 0, "/api/v1/pods")),
+        ("direct/a/b/../c", ProxyPath("direct", "", 0, "/a/c")),
         ("direct/a/../../b", ProxyPath("direct", "", 0, "/b")),
         ("direct/a%2Fb", ProxyPath("direct", "", 0, "/a%2Fb")),
         ("http/prometheus/metrics", ProxyPath("http", "prometheus", 80, "/metrics")),

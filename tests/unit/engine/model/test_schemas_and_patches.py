@@ -72,6 +72,8 @@ SPEC = {
             "items": {"type": "object", "properties": {"name": {"type": "string"}, "zone": {"type": "string"}}},
             "x-kubernetes-list-type": "map",
             "x-kubernetes-list-map-keys": ["zone", "name"],
+            "x-kubernetes-patch-strategy": "merge,retainKeys",
+            "x-kubernetes-patch-merge-key": "name",
         },
         "containers": {
             "type": "array",
@@ -246,6 +248,7 @@ def merged(spec, patch, schema=SCHEMA):
         ({"finalizers": ["a", "b"]}, {"$setElementOrder/finalizers": ["b", "a"]}, {"finalizers": ["b", "a"]}),
         ({}, {"$setElementOrder/containers": [{"name": "b"}]}, {}),
         ({"unknown": [1]}, {"unknown": [2]}, {"unknown": [2]}),
+        ({"marks": [{"name": "a"}]}, {"marks": [{"name": "b"}]}, {"marks": [{"name": "a"}, {"name": "b"}]}),
         ({"containers": [{"name": "a"}]}, {"containers": 5}, {"containers": 5}),
         ({}, {"containers": [{"name": "a"}, "x"]}, {"containers": [{"name": "a"}, "x"]}),
         ({"finalizers": ["a"]}, {"finalizers": [{"b": 1}, {"b": 1}]}, {"finalizers": ["a", {"b": 1}]}),
@@ -336,6 +339,16 @@ def test_a_conflict_names_owner_and_field():
     live, managers = apply(live, thing(replicas=2), SCHEMA, managers, "two", force=True)
     assert live["spec"]["replicas"] == 2
     assert owned(managers) == {("two", APPLY): {".spec.replicas"}}
+
+
+def test_only_the_element_that_differs_is_in_conflict():
+    first = thing(containers=[{"name": "a", "image": "1"}, {"name": "b", "image": "2"}])
+    live, managers = apply(None, first, SCHEMA, [], "one", force=False)
+    same = thing(containers=[{"name": "b", "image": "2"}])
+    assert apply(live, same, SCHEMA, managers, "two", force=False)[0] == live
+    with pytest.raises(ApplyConflict) as caught:
+        apply(live, thing(containers=[{"name": "b", "image": "1"}]), SCHEMA, managers, "two", force=False)
+    assert [path_text(path) for _, path in caught.value.conflicts] == ['.spec.containers[name="b"].image']
 
 
 def test_what_was_there_before_anybody_applied_has_an_owner():

@@ -96,6 +96,7 @@ def test_discovery_documents():
         "Scale",
         ["get", "patch", "update"],
     )
+    assert "shortNames" not in scale
     namespaces = ShadowResource(Resource("", "v1", "namespaces", "Namespace", namespaced=False), "namespace")
     (document,) = namespaces.documents()
     assert document["verbs"] == ["create", "delete", "get", "list", "patch", "update", "watch"]
