@@ -150,6 +150,7 @@ def test_overrides_that_failed():
         note = '[{"reason": "OverrideFailed", "message": "it broke."}]'
         state.base["metadata"]["annotations"] = {names.RENDERING_PROBLEMS_ANNOTATION: note}
     assert fleet.says("Rendered") == ("False", "OverrideFailed", "it broke.")
+    assert fleet.judge()["completedReleases"] == 0
     assert fleet.says("Deployed")[:2] == ("False", "NotRendered")
 
 

@@ -241,6 +241,12 @@ def test_c3_19_when_a_release_is_upgraded(spec, values, upgrade):
     assert needs_upgrade(record_of(RELEASE), spec, values) is upgrade
 
 
+def test_a_release_with_the_wanted_values_is_left_alone():
+    record = record_of({**RELEASE, "config": {"a": 1}})
+    assert not needs_upgrade(record, {"chart": "web"}, {"a": 1})
+    assert needs_upgrade(record, {"chart": "web"}, {})
+
+
 def test_statuses():
     record = record_of(RELEASE)
     status = status_of(record, 7)

@@ -178,6 +178,10 @@ def test_names_of_bases_fit_into_labels(name, uid, namespace):
     assert name[:20].replace(".", "-").rstrip("-") in first
 
 
+def test_names_of_bases_use_the_room_that_labels_have():
+    assert len(f"{next(base_names(stored(subscription('x' * 253, [])), 'ns'))}-helm") == 63
+
+
 def test_base():
     made = stored(
         subscription("x" * 57, [config_map("c")]), annotations={names.DEFAULT_CLUSTER_INIT_ANNOTATION: "true", "n": "o"}
@@ -570,6 +574,7 @@ def test_why_a_feed_stays():
     users = [subscription(f"s{n:02}", []) for n in range(12)]
     assert "Subscription default/s00; it is deleted" in protection_text(users[:1])
     assert "default/s09 and 2 more; " in protection_text(users)
+    assert "default/s09; " in protection_text(users[:10])
 
 
 def test_problems_that_a_base_notes():

@@ -351,6 +351,15 @@ def test_only_the_element_that_differs_is_in_conflict():
     assert [path_text(path) for _, path in caught.value.conflicts] == ['.spec.containers[name="b"].image']
 
 
+def test_elements_of_elements_can_be_in_conflict():
+    one, two = (thing(containers=[{"name": "a", "ports": [{"port": 80, "name": name}]}]) for name in ("x", "y"))
+    live, managers = apply(None, one, SCHEMA, [], "one", force=False)
+    with pytest.raises(ApplyConflict) as caught:
+        apply(live, two, SCHEMA, managers, "two", force=False)
+    ((_, path),) = caught.value.conflicts
+    assert path_text(path) == '.spec.containers[name="a"].ports[port=80,protocol="TCP"].name'
+
+
 def test_what_was_there_before_anybody_applied_has_an_owner():
     live = thing(replicas=1, paused=True)
     with pytest.raises(ApplyConflict):
@@ -501,6 +510,8 @@ def test_nobody_owns_what_identifies_an_object_or_comes_from_the_system():
 def test_a_map_can_become_something_else():
     after, _ = apply(thing(strategy={"type": "x"}), thing(strategy="text"), SCHEMA, [], "me", force=True)
     assert after["spec"] == {"strategy": "text"}
+    after, _ = apply(thing(containers=[{"name": "a"}]), thing(containers="text"), SCHEMA, [], "me", force=True)
+    assert after["spec"] == {"containers": "text"}
 
 
 def test_names_of_fields():
