@@ -332,5 +332,9 @@ async def test_5_mb_of_manifests(site: PublishingSite) -> None:
     await site.make(small, *large)
     made = await site.make(subscription(site.name, [*large[:3], small, *large[3:]], clusters={"site": site.name}))
     await site.becomes(cluster, ["ConfigMap/large0", "ConfigMap/small"], names_of)
-    condition = await site.condition(made, "Rendered", "TooLarge")
-    assert f"ConfigMap {site.name}/large5 doesn't fit" in condition["message"]
+
+    async def every_one_is_named() -> bool:
+        condition = await site.condition(made, "Rendered", "TooLarge")
+        return all(f"ConfigMap {site.name}/large{n} doesn't fit" in condition["message"] for n in range(1, 6))
+
+    await eventually(every_one_is_named, 15, "every feed that doesn't fit is named")
