@@ -60,6 +60,8 @@ VERSIONS = st.builds(
         ("0.0.3", "^0.0.3", True),
         ("0.0.4", "^0.0.3", False),
         ("1.2.0", "^1.2", True),
+        ("1.2.0", ">=1.2", True),
+        ("1.2.9", "1.X", True),
         ("1.2.0", "!=1.2", False),
         ("1.3.0", "~1.2", False),
         ("2.0.0", "~1", False),
@@ -245,6 +247,9 @@ def test_a_release_with_the_wanted_values_is_left_alone():
     record = record_of({**RELEASE, "config": {"a": 1}})
     assert not needs_upgrade(record, {"chart": "web"}, {"a": 1})
     assert needs_upgrade(record, {"chart": "web"}, {})
+    built = record_of({**RELEASE, "chart": {"metadata": {"name": "web", "version": "1.2.0+b"}}})
+    assert not needs_upgrade(built, {"chart": "web", "version": "v1.2.0+b"}, {})
+    assert needs_upgrade(built, {"chart": "web", "version": "1.2.0+c"}, {})
 
 
 def test_statuses():

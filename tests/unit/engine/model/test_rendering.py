@@ -251,6 +251,9 @@ def test_what_waits_for_its_share():
     inventory = inventory_of(web)
     assert not awaits_replicas(stored(subscription("a", [web])), base, None), "not divided"
     assert awaits_replicas(divided(web), base, inventory), "not scheduled"
+    new = divided(web)
+    del new["status"]
+    assert awaits_replicas(new, base, inventory), "not even looked at"
     assert awaits_replicas(divided(web, replicas={key: [1, 1]}), base, None), "path not known"
     assert awaits_replicas(divided(web, replicas={key: [1, 1]}), base, inventory_of(web, path=None)), "no path"
     assert awaits_replicas(divided(web, bindings=["other/two"], replicas={key: [1]}), base, inventory), "not bound"
@@ -438,6 +441,7 @@ def test_release():
     mine["metadata"] |= {"labels": {"team": "a", BASE_UID: "Base", "bad key!": "x"}, "annotations": {"n": "1"}}
     description = helm_description(mine, locals_=[localization("v", "ns", mine, [override("Helm", {"a": 1})])])
     (release,) = releases.wanted_releases(description)
+    assert (release["apiVersion"], release["kind"]) == ("apps.clusternet.io/v1alpha1", "HelmRelease")
     assert release["metadata"]["name"] == "app-xxxxx-helm-default-mine"
     assert release["metadata"]["namespace"] == "ns"
     assert release["metadata"]["annotations"] == {"n": "1"}

@@ -145,6 +145,9 @@ SCALE = {"scale": {"specReplicasPath": ".spec.size"}}
 
 def test_custom_resources():
     assert of_definition(definition(("v1", True, True, None), established=False), 1) is None
+    waiting = definition(("v1", True, True, None), established=False)
+    waiting["status"]["conditions"].append({"type": "NamesAccepted", "status": "True"})
+    assert of_definition(waiting, 1) is None
     assert of_definition(definition(("v1", False, True, None)), 1) is None
     assert of_definition({**definition(("v1", True, True, None)), "status": None}, 1) is None
     one = of_definition(definition(("v1", True, True, None), ("v2", True, False, None)), 7)
