@@ -65,6 +65,7 @@ def test_the_difference_leads_from_one_to_the_other(before, after):
 
 
 def test_differences_of_what_is_no_map_on_one_side():
+    assert merge_difference({"a": 1}, {"a": True}) == {"a": True}
     assert merge_difference({"a": {"b": 1}, "c": 1}, {"a": 1, "c": {"b": 1}}) == {"a": 1, "c": {"b": 1}}
 
 

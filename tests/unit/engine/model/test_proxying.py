@@ -164,6 +164,23 @@ def test_request_headers():
     assert request_headers([*headers, *upgrade], "t", "SPDY/3.1") == [*kept, ("Authorization", "Bearer t"), *upgrade]
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Keep-Alive",
+        "Proxy-Authenticate",
+        "Proxy-Authorization",
+        "Proxy-Connection",
+        "TE",
+        "Trailer",
+        "Transfer-Encoding",
+        "Upgrade",
+    ],
+)
+def test_what_concerns_one_connection_is_not_passed_on(name):
+    assert request_headers([(name, "x")], "") == response_headers([(name, "x")]) == []
+
+
 def test_response_headers():
     headers = [
         ("Connection", "close"),

@@ -327,6 +327,8 @@ def test_charts_and_native_objects_go_to_different_descriptions():
     assert decoded(helm["spec"]["raw"]) == [{"y": 1}]
     assert decoded(helm["spec"]["chartRaw"])[0]["spec"] == mine["spec"]
     assert rendered_feeds(helm) == ["apps.clusternet.io/v1alpha1/HelmChart/default/mine"]
+    del helm["metadata"]["annotations"]
+    assert rendered_feeds(helm) == ["apps.clusternet.io/v1alpha1/HelmChart/default/mine"], "made by Clusternet"
     bare = build_helm(base, rendered(base, mine, settings), None).description
     assert base64.b64decode(bare["spec"]["raw"][0]) == b" "
 
@@ -438,7 +440,7 @@ def helm_description(*charts, locals_=()):
 
 def test_release():
     mine = found(chart("mine", wait=True))
-    mine["metadata"] |= {"labels": {"team": "a", BASE_UID: "Base", "bad key!": "x"}, "annotations": {"n": "1"}}
+    mine["metadata"] |= {"labels": {"team": "a", BASE_UID: "Base", "bad key!": "x", "n": 5}, "annotations": {"n": "1"}}
     description = helm_description(mine, locals_=[localization("v", "ns", mine, [override("Helm", {"a": 1})])])
     (release,) = releases.wanted_releases(description)
     assert (release["apiVersion"], release["kind"]) == ("apps.clusternet.io/v1alpha1", "HelmRelease")

@@ -90,6 +90,14 @@ def test_a_manifest_has_the_labels_of_its_object_and_tells_what_it_is():
     }
 
 
+def test_a_manifest_of_something_without_a_namespace():
+    namespaces = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
+    manifest = make_manifest({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "n"}}, namespaces, RESERVED)
+    assert manifest["metadata"]["name"] == "namespaces.n"
+    labels = manifest["metadata"]["labels"]
+    assert (labels[names.CONFIG_GROUP_LABEL], labels[names.CONFIG_NAMESPACE_LABEL]) == ("", "")
+
+
 def test_labels_that_the_object_loses_leave_the_manifest():
     before = make_manifest(deployment(labels={"go": "1", "stay": "1"}), DEPLOYMENTS, RESERVED)
     before["metadata"]["labels"]["some-uid"] = "Base"
