@@ -172,6 +172,7 @@ def test_phases_of_descriptions(status, deployed, reason, message):
     fleet.states[1].descriptions[0]["status"] = status
     assert fleet.says("Deployed")[:2] == (deployed, reason)
     assert message in fleet.says("Deployed")[2]
+    assert fleet.judge()["completedReleases"] == (2 if deployed == "True" else 1)
     assert fleet.says("Rendered")[0] == "True"
 
 

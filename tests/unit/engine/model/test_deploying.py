@@ -218,6 +218,7 @@ def test_what_was_changed_on_the_cluster_is_applied_again():
     wanted = prepare(live_with(data={"a": "1"}), "ns.d")
     assert needs_apply({**wanted, "data": {"a": "2"}}, wanted)
     assert not outdated({**wanted, "data": {"a": "2"}}, wanted)
+    assert needs_apply(live_with(data={"a": "1"}), wanted), "it isn't ours yet"
 
 
 @given(JSON)

@@ -243,6 +243,7 @@ def test_shares_of_replicas():
     renamed = {**local, "metadata": {**local["metadata"], "name": "other"}}
     assert replica_localizations(made, base, inventory_of(web), [renamed])[0]["metadata"]["name"] == "other"
     assert replica_localizations(made, base, None, []) == []
+    assert len(replica_localizations(made, base, inventory_of(web, settings), [])) == 1, "only what is divided"
 
 
 def test_what_waits_for_its_share():
@@ -440,7 +441,10 @@ def helm_description(*charts, locals_=()):
 
 def test_release():
     mine = found(chart("mine", wait=True))
-    mine["metadata"] |= {"labels": {"team": "a", BASE_UID: "Base", "bad key!": "x", "n": 5}, "annotations": {"n": "1"}}
+    mine["metadata"] |= {
+        "labels": {"team": "a", BASE_UID: "Base", "bad key!": "x", "n": 5, "bad": "x" * 64},
+        "annotations": {"n": "1"},
+    }
     description = helm_description(mine, locals_=[localization("v", "ns", mine, [override("Helm", {"a": 1})])])
     (release,) = releases.wanted_releases(description)
     assert (release["apiVersion"], release["kind"]) == ("apps.clusternet.io/v1alpha1", "HelmRelease")

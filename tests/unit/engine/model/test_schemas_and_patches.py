@@ -404,6 +404,13 @@ def test_what_somebody_wrote_otherwise_outlives_what_they_apply():
     assert owned(managers) == {("me", UPDATE): {".spec.replicas"}, ("me", APPLY): {".spec.paused"}}
 
 
+def test_what_somebody_applied_and_then_writes_otherwise_is_theirs_twice():
+    live, managers = apply(None, thing(replicas=1, paused=True), SCHEMA, [], "me", force=False)
+    managers = updated(live, thing(replicas=2, paused=True), SCHEMA, managers, "me")
+    assert owned(managers) == {("me", APPLY): {".spec.paused"}, ("me", UPDATE): {".spec.replicas"}}
+    assert fields_of(thing(containers=[]), SCHEMA) == {("f:spec", "f:containers")}
+
+
 def test_lists_and_maps_without_a_rule_count_as_one_value():
     assert {path_text(path) for path in fields_of(thing(selector={"a": "1"}, unknown=[{"x": 1}]), SCHEMA)} == {
         ".spec.selector",
