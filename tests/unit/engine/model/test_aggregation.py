@@ -274,6 +274,7 @@ def test_replicas_are_summed_up():
         ),
         (native("StatefulSet", replicas=1), {"observedGeneration": 1, "replicas": 1, "readyReplicas": 1}, True),
         (native("ReplicaSet", replicas=1), {"observedGeneration": 1, "replicas": 1, "availableReplicas": 1}, True),
+        (native("ReplicaSet", replicas=2), {"observedGeneration": 1, "replicas": 2, "availableReplicas": 1}, False),
         (native("DaemonSet"), {}, False),
         (native("DaemonSet"), {"desiredNumberScheduled": 2, "numberAvailable": 2, "updatedNumberScheduled": 2}, True),
         (native("DaemonSet"), {"desiredNumberScheduled": 0}, True),

@@ -248,6 +248,8 @@ def test_a_release_with_the_wanted_values_is_left_alone():
     record = record_of({**RELEASE, "config": {"a": 1}})
     assert not needs_upgrade(record, {"chart": "web"}, {"a": 1})
     assert needs_upgrade(record, {"chart": "web"}, {})
+    early = record_of({**RELEASE, "chart": {"metadata": {"name": "web", "version": "1.2.0-rc1"}}})
+    assert not needs_upgrade(early, {"chart": "web", "version": ""}, {})
     built = record_of({**RELEASE, "chart": {"metadata": {"name": "web", "version": "1.2.0+b"}}})
     assert not needs_upgrade(built, {"chart": "web", "version": "v1.2.0+b"}, {})
     assert needs_upgrade(built, {"chart": "web", "version": "1.2.0+c"}, {})
@@ -257,6 +259,8 @@ def test_statuses():
     record = record_of(RELEASE)
     status = status_of(record, 7)
     assert status["firstDeployed"] == "2026-01-02 03:04:05.5 +0000 UTC"
+    upgraded = record_of({**RELEASE, "info": {**RELEASE["info"], "last_deployed": "2026-01-03T03:04:05Z"}})
+    assert status_of(upgraded, 7)["lastDeployed"] == "2026-01-03 03:04:05 +0000 UTC"
     assert (status["phase"], status["version"], status["observedGeneration"]) == ("deployed", 2, 7)
     assert failed_status("why", record, 7) == {**status, "phase": "failed", "description": "why"}
     assert failed_status("why", None, 7) == {"phase": "failed", "description": "why", "observedGeneration": 7}

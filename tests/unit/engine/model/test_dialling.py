@@ -11,6 +11,7 @@ from hypothesis import strategies as st
     [
         ("prometheus.monitoring.svc", "prometheus.monitoring.svc", 9090, True),
         ("prometheus.monitoring.svc", "Prometheus.Monitoring.svc", 9090, True),
+        ("Prometheus.monitoring.svc", "prometheus.monitoring.svc", 9090, True),
         ("prometheus.monitoring.svc:9090", "prometheus.monitoring.svc", 9091, False),
         ("prometheus.monitoring.svc", "evil-rometheus.monitoring.svc", 9090, False),
         ("*.svc", "a.b.svc", 1, True),
