@@ -124,7 +124,8 @@ def test_equal_names_in_different_namespaces_are_two_hosts(fleet, inventory, mar
 def test_a_user_of_one_namespace(fleet, parent, inventory, mark):
     """Forbidden at the cluster scope, allowed in one namespace, skipped in the other."""
     own, other = (fleet.add(name, labels=mark)["metadata"]["namespace"] for name in ("own", "other"))
-    account = f"/api/v1/namespaces/{own}/serviceaccounts/default"
+    accounts = f"/api/v1/namespaces/{own}/serviceaccounts"
+    parent.request("POST", accounts, None, {"metadata": {"name": "lister"}})
     parent.request(
         "POST",
         f"{RBAC}/namespaces/{own}/roles",
@@ -141,14 +142,15 @@ def test_a_user_of_one_namespace(fleet, parent, inventory, mark):
         {
             "metadata": {"name": "lister"},
             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "lister"},
-            "subjects": [{"kind": "ServiceAccount", "name": "default", "namespace": own}],
+            "subjects": [{"kind": "ServiceAccount", "name": "lister", "namespace": own}],
         },
     )
-    token = parent.request("POST", f"{account}/token", None, {"spec": {"expirationSeconds": 600}})["status"]["token"]
+    body = {"spec": {"expirationSeconds": 600}}
+    token = parent.request("POST", f"{accounts}/lister/token", None, body)["status"]["token"]
 
     refused = inventory("--list", api_key=token)
     message = " ".join(refused.stderr.split())
-    assert f'User "system:serviceaccount:{own}:default" cannot list resource "managedclusters"' in message
+    assert f'User "system:serviceaccount:{own}:lister" cannot list resource "managedclusters"' in message
     assert "at the cluster scope" in message
     assert token not in refused.stdout + refused.stderr
     skipped = inventory("--list", api_key=token, namespaces=[own, other], strict_permissions=False)
