@@ -17,17 +17,17 @@ os.environ["ANSIBLE_COLLECTIONS_PATH"] = str(HERE.parents[1] / ".build" / "colle
 
 import fleet  # noqa: E402
 import inventory  # noqa: E402
-import publishing  # noqa: E402
 import registration  # noqa: E402
+import subscriptions  # noqa: E402
 import tasks  # noqa: E402
 from audit import RequestCounter  # noqa: E402
 from clusternet_lab import Lab  # noqa: E402
 from deployment import Deployment  # noqa: E402
 from inventory import Listing  # noqa: E402
-from publishing import Publishing  # noqa: E402
 from registration import Registration  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
+from subscriptions import Publishing  # noqa: E402
 from tasks import Task  # noqa: E402
 
 SIZES = (100, 1_000, 10_000)
@@ -113,7 +113,7 @@ def publishing_rows(found: Publishing) -> Iterator[Row]:
         way = "pulled" if child == "child2" else "pushed"
         what = f"changed override → child, {way}, p50 / p95"
         yield Row(what, _milliseconds(times), "", "≤ 100 ms", times.median <= 0.1)
-    count, clusters = publishing.SUBSCRIPTION_COUNT, publishing.CLUSTER_COUNT
+    count, clusters = subscriptions.SUBSCRIPTION_COUNT, subscriptions.CLUSTER_COUNT
     yield Row(
         f"{count:,} Subscriptions × {clusters} clusters → all Descriptions",
         f"{found.fleet.seconds:.0f} s",
@@ -130,7 +130,7 @@ def publishing_rows(found: Publishing) -> Iterator[Row]:
         )
 
 
-def _milliseconds(times: publishing.Times) -> str:
+def _milliseconds(times: subscriptions.Times) -> str:
     return f"{times.median * 1000:.0f} / {times.p95 * 1000:.0f} ms"
 
 
@@ -164,7 +164,7 @@ def measure(lab: Lab, folder: Path, console: Console) -> Iterator[Row]:
     yield from registration_rows(registration.registration(deployment))
     deployment.ensure()
     console.log("publishing")
-    yield from publishing_rows(publishing.publishing(deployment))
+    yield from publishing_rows(subscriptions.publishing(deployment))
     counter = RequestCounter(parent.audit_log, deployment.parent.get)
     for size in SIZES:
         namespace = f"bench-{size}"
