@@ -20,9 +20,9 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from clusternet_engine.agent import tunnel
 from clusternet_engine.agent.tunnel import Tunnel
+from clusternet_engine.answers import status_answer
 from clusternet_engine.certificates import KeyPair, issue, make_authority, self_signed
 from clusternet_engine.hub.api import authentication
-from clusternet_engine.hub.api.answers import status_answer
 from clusternet_engine.hub.api.groups import Call
 from clusternet_engine.hub.api.proxy import Proxy
 from clusternet_engine.hub.api.requests import parse_request

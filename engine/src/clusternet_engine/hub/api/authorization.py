@@ -6,7 +6,7 @@ import logging
 import time
 from collections import OrderedDict
 
-from clusternet_engine.hub.api.answers import refuse
+from clusternet_engine.answers import refuse
 from clusternet_engine.hub.api.authentication import User
 from clusternet_engine.hub.api.requests import RequestInfo
 from clusternet_engine.kube.client import Client

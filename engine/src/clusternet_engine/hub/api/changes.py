@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from typing import NamedTuple
 
-from clusternet_engine.hub.api.answers import refuse
+from clusternet_engine.answers import refuse
 from clusternet_engine.kube.cache import Change
 from clusternet_engine.kube.informer import Informer
 from clusternet_engine.kube.resources import Object

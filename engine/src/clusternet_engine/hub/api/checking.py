@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from clusternet_engine.hub.api.answers import refuse
+from clusternet_engine.answers import refuse
 from clusternet_engine.hub.api.schemas import Schemas
 from clusternet_engine.hub.api.store import parsed
 from clusternet_engine.kube.client import Client

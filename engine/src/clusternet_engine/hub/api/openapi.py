@@ -13,7 +13,7 @@ import logging
 import orjson
 from aiohttp import web
 
-from clusternet_engine.hub.api.answers import json_answer, refuse
+from clusternet_engine.answers import json_answer, refuse
 from clusternet_engine.hub.api.catalog import Catalog
 from clusternet_engine.hub.api.schemas import Schemas
 from clusternet_engine.kube.backoff import Backoff

@@ -9,7 +9,7 @@ import jsonpointer
 import orjson
 import yaml
 
-from clusternet_engine.hub.api.answers import refuse
+from clusternet_engine.answers import refuse
 from clusternet_engine.kube.client import PatchType
 from clusternet_engine.kube.resources import Object
 from clusternet_engine.model.schemas import Schema

@@ -15,8 +15,8 @@ import aiohttp
 from aiohttp import web
 from yarl import URL
 
+from clusternet_engine.answers import refuse
 from clusternet_engine.forwarding import Exchange, NoAnswer, forwarding_session
-from clusternet_engine.hub.api.answers import refuse
 from clusternet_engine.hub.api.groups import Call
 from clusternet_engine.hub.caches import BY_CLUSTER, Caches
 from clusternet_engine.hub.tunnels import Tunnels

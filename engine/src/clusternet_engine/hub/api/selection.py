@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from clusternet_engine.hub.api.answers import refuse
+from clusternet_engine.answers import refuse
 from clusternet_engine.kube.resources import Object, Resource
 from clusternet_engine.model import constants as names
 from clusternet_engine.model.selectors import Selector, parse_selector

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 
 from aiohttp import web
 
+from clusternet_engine.answers import json_answer, refuse, status_answer
 from clusternet_engine.hub import feeds
-from clusternet_engine.hub.api.answers import json_answer, refuse, status_answer
 from clusternet_engine.hub.api.authentication import Authenticator
 from clusternet_engine.hub.api.authorization import Authorizer
 from clusternet_engine.hub.api.catalog import Catalog

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from clusternet_engine.hub.api.answers import failure, json_answer, refuse, success, warning_header
+from clusternet_engine.answers import failure, json_answer, refuse, success, warning_header
 from clusternet_engine.hub.api.catalog import Catalog
 from clusternet_engine.hub.api.changes import BOOKMARK, ChangeLog, Event
 from clusternet_engine.hub.api.checking import Checked, Checker

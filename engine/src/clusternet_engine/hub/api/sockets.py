@@ -7,7 +7,7 @@ import random
 
 from aiohttp import web
 
-from clusternet_engine.hub.api.answers import refuse
+from clusternet_engine.answers import refuse
 from clusternet_engine.hub.api.groups import Call
 from clusternet_engine.hub.api.proxy import Proxy
 from clusternet_engine.hub.tunnels import Tunnels

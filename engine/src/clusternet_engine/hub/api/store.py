@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from clusternet_engine.hub.api.answers import refuse
+from clusternet_engine.answers import refuse
 from clusternet_engine.kube.client import Client, Response
 from clusternet_engine.kube.errors import AlreadyExists, ApiError, Conflict, NotFound, error_from_response
 from clusternet_engine.kube.informer import Informer
