@@ -144,6 +144,12 @@ REGISTRATION_SECRET = "clusternet-agent-cluster-registration"  # noqa: S105 - th
 APP_DEPLOYER = "clusternet-app-deployer"
 MANAGED_CLUSTER_ROLE = "clusternet-managedcluster-role"
 
+# Hubs that find each other
+PEER_LEASE_PREFIX = "clusternet-hub-peer-"
+PEER_PATH = "/connect"
+PEER_ID_HEADER = "X-API-Tunnel-ID"
+PEER_TOKEN_HEADER = "X-API-Tunnel-Token"  # noqa: S105 - the name of a header
+
 # Keys of Secrets
 ADVERTISE_URL_KEY = "apiserver-advertise-url"
 PARENT_URL_KEY = "parentURL"

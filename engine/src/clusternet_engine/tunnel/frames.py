@@ -126,7 +126,8 @@ def connect_payload(network: str, address: str) -> bytes:
     """
     payload = f"{network}/{address}".encode()
     if len(payload) > TEXT_LIMIT:
-        raise ValueError(f"address {address!r} is too long for the tunnel: at most {TEXT_LIMIT} bytes with its network")
+        room = TEXT_LIMIT - len(payload) + len(address.encode())
+        raise ValueError(f"address {address!r} is too long for the tunnel, which takes {room} bytes")
     return payload
 
 
@@ -142,3 +143,31 @@ def parse_connect(payload: bytes | memoryview) -> tuple[str, str]:
     if not slash or not network or not address:
         raise ValueError("the address is not of the form network/address")
     return sys.intern(network), address
+
+
+def client_payload(key: str) -> bytes:
+    """Return the payload of an AddClient or RemoveClient frame.
+
+    Args:
+        key: of the client's session, `<client>/<session>`.
+
+    Raises:
+        ValueError: it is longer than peers read.
+    """
+    payload = key.encode()
+    if len(payload) > TEXT_LIMIT:
+        raise ValueError(f"session {key!r} has more than {TEXT_LIMIT} bytes")
+    return payload
+
+
+def parse_client(payload: bytes | memoryview) -> tuple[str, str]:
+    """Return the client of an AddClient or RemoveClient frame, and the key of its session.
+
+    Raises:
+        MalformedFrame: it is longer than peers read, or not of the form client/number.
+    """
+    key = bytes(payload).decode(errors="replace")
+    client, _, session = key.partition("/")
+    if len(payload) > TEXT_LIMIT or not client or not (session.isascii() and session.isdigit()):
+        raise MalformedFrame(f"{key[:TEXT_LIMIT]!r} is not of the form client/number")
+    return client, key

@@ -48,13 +48,17 @@ WebSocket: TypeAlias = aiohttp.ClientWebSocketResponse | web.WebSocketResponse
 Accept: TypeAlias = Callable[[Stream, str, str], Coroutine[None, None, None]]
 """Serves a stream that the peer has opened: stream, network, address."""
 
+Heed: TypeAlias = Callable[[Frame], None]
+"""Acts on the peer's word about its clients, an AddClient or RemoveClient frame; may raise `MalformedFrame`."""
+
+_CLIENT_FRAMES = (FrameType.ADD_CLIENT, FrameType.REMOVE_CLIENT)
 _END_MESSAGES = (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSING, aiohttp.WSMsgType.CLOSED)
 
 log = logging.getLogger(__name__)
 
 
 class Session:
-    """One end of a websocket between hub and agent; `run` must run for anything to move.
+    """One end of a websocket between hub and agent, or two hubs; `run` must run for anything to move.
 
     The websocket must be opened with `autoping=False`, without compression, and with `max_msg_size=MAX_MESSAGE`.
 
@@ -62,6 +66,7 @@ class Session:
         socket: the open websocket.
         key: how the session is called in messages and logs, `<client>/<session>`.
         accept: serves streams that the peer opens; None ends the session when it tries (spec/06 C5.7).
+        heed: acts on what the peer says of its clients; None ignores it, as agents do.
         ping_interval: seconds between pings; None for the side that was dialled.
         silence: seconds without a message after which the session ends.
     """
@@ -72,6 +77,7 @@ class Session:
         key: str,
         *,
         accept: Accept | None = None,
+        heed: Heed | None = None,
         ping_interval: float | None = None,
         silence: float = SILENCE,
     ) -> None:
@@ -79,6 +85,7 @@ class Session:
         self.congested = False
         self._socket = socket
         self._accept = accept
+        self._heed = heed
         self._ping_interval = ping_interval
         self._silence = silence
         self._streams: dict[int, Stream] = {}
@@ -208,10 +215,10 @@ class Session:
             match message.type:
                 case aiohttp.WSMsgType.BINARY:
                     try:
-                        frame = frames.decode(message.data)
+                        problem = self._received(frames.decode(message.data))
                     except MalformedFrame as error:
                         return f"malformed frame: {error}"
-                    if (problem := self._received(frame)) is not None:
+                    if problem is not None:
                         return problem
                     if self._queued > SEND_LIMIT:
                         return "the peer does not read"
@@ -233,6 +240,10 @@ class Session:
         """Act on a frame; return why the session must end, if it must."""
         if frame.type == FrameType.CONNECT:
             return self._connect(frame)
+        if frame.type in _CLIENT_FRAMES:
+            if self._heed is not None:
+                self._heed(frame)
+            return None
         stream = self._streams.get(frame.connection)
         if stream is None:
             if frame.type == FrameType.DATA:

@@ -76,7 +76,7 @@ class Proxy:
         except ValueError as error:
             raise refuse(400, str(error)) from None
         target, authority = self._target(cluster, path)
-        if self._tunnels.session(cluster_id) is None:
+        if self._tunnels.way(cluster_id) is None:
             name = f"{cluster['metadata']['namespace']}/{cluster['metadata']['name']}"
             if (cluster.get("status") or {}).get("useSocket"):
                 raise refuse(400, f"cannot proxy through cluster {name}, whose agent is disconnected")
