@@ -5,22 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import socket
-import ssl
 import time
-import urllib.request
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import TracebackType
 from typing import Any, Protocol, Self
-from urllib.parse import urlsplit
 
 import aiohttp
 import orjson
 
 from clusternet_engine import metrics
-from clusternet_engine.kube.config import ClusterConfig, ConfigError
+from clusternet_engine.kube.config import ClusterConfig
+from clusternet_engine.kube.connections import network_connector, proxy, tls
 from clusternet_engine.kube.credentials import token_source
 from clusternet_engine.kube.errors import (
     ClientClosed,
@@ -31,7 +28,6 @@ from clusternet_engine.kube.errors import (
 )
 from clusternet_engine.kube.ratelimit import TokenBucket
 from clusternet_engine.kube.resources import Object, Resource, object_key
-from clusternet_engine.kube.tls import client_context
 from clusternet_engine.kube.watch import MalformedEvent, WatchDecoder, WatchEvent
 
 REQUEST_TIMEOUT = 30.0
@@ -114,15 +110,13 @@ class Client:
         self._tokens = token_source(config)
         self._user_agent = user_agent
         self._route = route
-        self._proxy = None if route else config.proxy_url or _environment_proxy(config.server)
-        self._ssl = _ssl_context(config)
+        self._proxy = None if route else proxy(config)
+        self._ssl = tls(config)
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
-            connector=self._route.connector()
-            if self._route
-            else aiohttp.TCPConnector(limit=MAX_CONNECTIONS, keepalive_timeout=90.0, socket_factory=_keepalive_socket),
+            connector=self._route.connector() if self._route else network_connector(MAX_CONNECTIONS),
             headers={"User-Agent": self._user_agent, "Accept": "application/json"},
             cookie_jar=aiohttp.DummyCookieJar(),
         )
@@ -323,17 +317,21 @@ class Client:
         path: str,
         *,
         params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
         timeout: float = REQUEST_TIMEOUT,
     ) -> Response:
         """Any request, e.g. ``/version`` or ``/readyz``; the status is the caller's to judge.
 
         :param path: starts with ``/``.
+        :param headers: beside those of every request.
         :param body: sent as ``application/json``.
         :param timeout: seconds for the whole request.
         """
-        content_type = "application/json" if body is not None else None
-        return await self._send(method, path, params, body, content_type, timeout)
+        further = dict(headers or {})
+        if body is not None:
+            further["Content-Type"] = "application/json"
+        return await self._send(method, path, params, body, further, timeout)
 
     async def websocket(self, path: str, *, max_message: int) -> aiohttp.ClientWebSocketResponse:
         """Open a websocket without compression; the caller answers its pings.
@@ -374,7 +372,8 @@ class Client:
         content_type: str = "application/json",
     ) -> Object:
         data = None if body is None else orjson.dumps(body)
-        response = await self._send(method, path, params, data, content_type if data else None, REQUEST_TIMEOUT)
+        headers = {"Content-Type": content_type} if data else {}
+        response = await self._send(method, path, params, data, headers, REQUEST_TIMEOUT)
         if response.status >= 300:
             raise error_from_response(method, path, response.status, response.headers, response.body)
         try:
@@ -391,7 +390,7 @@ class Client:
         path: str,
         params: Mapping[str, str] | None,
         body: bytes | None,
-        content_type: str | None,
+        headers: Mapping[str, str],
         timeout: float,
     ) -> Response:
         url = f"{self.config.server}{path}"
@@ -401,14 +400,12 @@ class Client:
             async with asyncio.timeout(timeout):
                 while True:
                     await self._limiter.acquire()
-                    headers = await self._authorization(renew)
-                    if content_type:
-                        headers["Content-Type"] = content_type
+                    authorization = await self._authorization(renew)
                     async with self._request(
                         method,
                         url,
                         params=params,
-                        headers=headers,
+                        headers={**headers, **authorization},
                         data=body,
                         timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT),
                     ) as answer:
@@ -451,38 +448,6 @@ def _retry_delay(method: str, response: Response) -> float | None:
 def _selectors(label_selector: str | None, field_selector: str | None) -> dict[str, str]:
     query = {"labelSelector": label_selector, "fieldSelector": field_selector}
     return {name: value for name, value in query.items() if value}
-
-
-def _ssl_context(config: ClusterConfig) -> ssl.SSLContext | bool:
-    if config.server.startswith("http://"):
-        return True
-    try:
-        return client_context(
-            config.ca_data,
-            insecure=config.insecure_skip_tls_verify,
-            certificate=config.client_certificate,
-            key=config.client_key,
-        )
-    except ssl.SSLError as error:
-        raise ConfigError(f"CA bundle, client certificate or client key of {config.server}: {error.reason}") from None
-
-
-def _environment_proxy(server: str) -> str | None:
-    parts = urlsplit(server)
-    if urllib.request.proxy_bypass(parts.netloc.rpartition("@")[2]):
-        return None
-    return urllib.request.getproxies().get(parts.scheme)
-
-
-def _keepalive_socket(address: tuple[Any, ...]) -> socket.socket:
-    """A TCP socket that notices a vanished peer within a minute."""
-    family, type_, protocol, *_ = address
-    sock = socket.socket(family, type_, protocol)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
-        if hasattr(socket, option):
-            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
-    return sock
 
 
 @contextlib.contextmanager

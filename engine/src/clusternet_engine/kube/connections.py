@@ -1,0 +1,61 @@
+"""How a connection to an API server is made: TLS, proxy, a socket that notices a vanished peer."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import urllib.request
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from clusternet_engine.kube.config import ClusterConfig, ConfigError
+from clusternet_engine.kube.tls import client_context
+
+
+def network_connector(limit: int) -> aiohttp.TCPConnector:
+    """Return what opens and keeps connections by the network.
+
+    :param limit: connections at the same time; 0 = any number.
+    """
+    return aiohttp.TCPConnector(limit=limit, keepalive_timeout=90.0, socket_factory=_keepalive_socket)
+
+
+def tls(config: ClusterConfig) -> ssl.SSLContext | bool:
+    """Return the TLS settings that a configuration asks for.
+
+    :raises ConfigError: CA or client certificate are unreadable.
+    """
+    if config.server.startswith("http://"):
+        return True
+    try:
+        return client_context(
+            config.ca_data,
+            insecure=config.insecure_skip_tls_verify,
+            certificate=config.client_certificate,
+            key=config.client_key,
+        )
+    except ssl.SSLError as error:
+        raise ConfigError(f"CA bundle, client certificate or client key of {config.server}: {error.reason}") from None
+
+
+def proxy(config: ClusterConfig) -> str | None:
+    """Return the HTTP proxy to go through: the configuration's own, else what the environment says."""
+    if config.proxy_url:
+        return config.proxy_url
+    parts = urlsplit(config.server)
+    if urllib.request.proxy_bypass(parts.netloc.rpartition("@")[2]):
+        return None
+    return urllib.request.getproxies().get(parts.scheme)
+
+
+def _keepalive_socket(address: tuple[Any, ...]) -> socket.socket:
+    """A TCP socket that notices a vanished peer within a minute."""
+    family, type_, protocol, *_ = address
+    sock = socket.socket(family, type_, protocol)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
+        if hasattr(socket, option):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+    return sock
