@@ -21,12 +21,10 @@ from clusternet_engine.kube.errors import ApiError, ConnectionFailed
 from clusternet_engine.kube.resources import SOCKETS
 from clusternet_engine.model.dialling import Destinations, split_address
 from clusternet_engine.tunnel.relay import relay
-from clusternet_engine.tunnel.session import MAX_MESSAGE, PING_INTERVAL, Session
+from clusternet_engine.tunnel.session import MAX_MESSAGE, Session
 from clusternet_engine.tunnel.stream import Stream
 
-SILENCE = 15.0
-"""Seconds without a message, three pings, after which the parent counts as gone."""
-FIRST_DELAY, MAX_DELAY = 0.1, 5.0
+FIRST_DELAY, MAX_DELAY = 0.1, 3.0
 _STEADY = 2.0
 """Seconds of a session after which its end is a new story."""
 
@@ -65,7 +63,7 @@ class Tunnel:
         path = SOCKETS.path(name=self._cluster_id)
         websocket = await self._parent.websocket(path, max_message=MAX_MESSAGE)
         key = f"{self._cluster_id}/{random.getrandbits(63)}"
-        session = Session(websocket, key, accept=self._accept, ping_interval=PING_INTERVAL, silence=SILENCE)
+        session = Session(websocket, key, accept=self._accept)
         log.info("the tunnel to the parent is open")
         self._last_problem = ""
         with metrics.TUNNELS.track_inprogress():

@@ -96,12 +96,13 @@ def split_address(address: str) -> tuple[str, int]:
     Raises:
         ValueError: it is not of that form.
     """
-    host, colon, port = address.rpartition(":")
-    if ":" in host and not host.startswith("["):
+    spelled, colon, port = address.rpartition(":")
+    host = _bare(spelled)
+    if ":" in spelled and host == spelled:
         raise ValueError(f"{address!r}: an IPv6 address before a port stands in brackets")
     if not (colon and host and port.isascii() and port.isdigit() and 0 < int(port) < 65536):
         raise ValueError(f"{address!r} is not of the form host:port")
-    return _bare(host), int(port)
+    return host, int(port)
 
 
 def join_address(host: str, port: int) -> str:

@@ -9,8 +9,8 @@ from typing import TypeAlias, cast
 
 from clusternet_engine.tunnel.stream import Stream
 
-DIAL_TIMEOUT = 60.0
-"""Seconds a dial may take."""
+DIAL_TIMEOUT = 8.0
+"""Seconds a dial may take; the hub waits 10 for the TLS handshake that follows."""
 
 Dial: TypeAlias = Callable[[str, str, Callable[[], asyncio.Protocol]], Awaitable[asyncio.Transport]]
 """Connects a protocol to an address: network, address, factory of the protocol.

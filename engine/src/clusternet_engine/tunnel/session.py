@@ -1,14 +1,16 @@
 """A session: many streams over one websocket (spec/04 §3).
 
-Where the protocol leaves freedom: whatever arrives shows that the peer lives, not only pings. A peer that goes on
+Where the protocol leaves freedom: both sides ping, and whatever arrives shows that the peer lives. A peer that goes on
 sending although it was asked to pause loses that stream, so that no stream holds more than `RECEIVE_LIMIT` bytes.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
+import socket
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
@@ -21,10 +23,10 @@ from clusternet_engine.tunnel import frames
 from clusternet_engine.tunnel.frames import Frame, FrameType, MalformedFrame
 from clusternet_engine.tunnel.stream import Stream, StreamError
 
-PING_INTERVAL = 5.0
-"""Seconds between the pings of the side that has dialled the websocket."""
-SILENCE = 60.0
-"""Seconds without a message after which the peer counts as gone."""
+PING_INTERVAL = 4.0
+"""Seconds between the pings of either side; Clusternet's own agents send one every 5 s."""
+SILENCE = 9.0
+"""Seconds without a message after which the peer counts as gone, so that no request waits for longer."""
 MAX_MESSAGE = 4 * 2**20
 """Bytes of the longest message that is accepted."""
 MAX_STREAMS = 10_000
@@ -67,7 +69,7 @@ class Session:
         key: how the session is called in messages and logs, `<client>/<session>`.
         accept: serves streams that the peer opens; None ends the session when it tries (spec/06 C5.7).
         heed: acts on what the peer says of its clients; None ignores it, as agents do.
-        ping_interval: seconds between pings; None for the side that was dialled.
+        ping_interval: seconds between pings.
         silence: seconds without a message after which the session ends.
     """
 
@@ -78,7 +80,7 @@ class Session:
         *,
         accept: Accept | None = None,
         heed: Heed | None = None,
-        ping_interval: float | None = None,
+        ping_interval: float = PING_INTERVAL,
         silence: float = SILENCE,
     ) -> None:
         self.key = key
@@ -127,7 +129,7 @@ class Session:
     async def run(self) -> str:
         """Serve until the session ends and return why; every stream is told. Cancelling ends it, too."""
         reason = "cancelled"
-        workers = [asyncio.create_task(work) for work in (self._read(), self._write(), self._keep_alive())]
+        workers = [asyncio.create_task(work) for work in (self._read(), self._write(), self._ping(), self._listen())]
         try:
             done, _ = await asyncio.wait(workers, return_when=asyncio.FIRST_COMPLETED)
             reason = done.pop().result()
@@ -145,11 +147,22 @@ class Session:
         return reason
 
     async def _close(self) -> None:
+        """Close the websocket in order; cut a peer off that leaves no room for that.
+
+        The handshake is a task of its own, since aiohttp lets whoever closes a congested connection be cancelled with
+        those that were waiting for it.
+        """
+        connection = self._socket.get_extra_info("socket")
+        closing = asyncio.create_task(self._socket.close())
         try:
-            async with asyncio.timeout(CLOSE_TIMEOUT):
-                await self._socket.close()
-        except (TimeoutError, ConnectionError, aiohttp.ClientError):
-            log.debug("the websocket of %s was not closed in order", self.key)
+            await asyncio.wait((closing,), timeout=CLOSE_TIMEOUT)
+            if not closing.done() or closing.cancelled() or closing.exception() is not None:
+                log.debug("the websocket of %s was not closed in order", self.key)
+                if connection is not None:
+                    with contextlib.suppress(OSError):
+                        connection.shutdown(socket.SHUT_RDWR)
+        finally:
+            closing.cancel()
 
     def send(self, stream: int, kind: FrameType, payload: bytes | memoryview = b"") -> None:
         """Queue a frame; data are cut into frames of `CHUNK` bytes."""
@@ -196,17 +209,19 @@ class Session:
                     for stream in waiting:
                         stream.relieved()
 
-    async def _keep_alive(self) -> str:
-        step = self._ping_interval or self._silence / 4
+    async def _ping(self) -> str:
         while True:
-            await asyncio.sleep(step)
-            if time.monotonic() - self._heard > self._silence:
-                return f"nothing heard for {self._silence:g} s"
-            if self._ping_interval is not None:
-                try:
-                    await self._socket.ping()
-                except (ConnectionError, aiohttp.ClientError) as error:
-                    return f"cannot send: {error}"
+            await asyncio.sleep(self._ping_interval)
+            try:
+                await self._socket.ping()
+            except (ConnectionError, aiohttp.ClientError) as error:
+                return f"cannot send: {error}"
+
+    async def _listen(self) -> str:
+        """Wait until the peer has fallen silent; a task of its own, since sending waits for a peer that doesn't read."""
+        while (rest := self._heard + self._silence - time.monotonic()) > 0:
+            await asyncio.sleep(rest)
+        return f"nothing heard for {self._silence:g} s"
 
     async def _read(self) -> str:
         while True:

@@ -4,6 +4,7 @@ import asyncio
 import socket
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -172,8 +173,7 @@ async def test_a_hub_that_talks_nonsense_is_left(hub: Hub) -> None:
 
 async def test_a_hub_that_falls_silent_is_left(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     await hub.session()
-    monkeypatch.setattr(tunnel, "SILENCE", 0.1)
-    monkeypatch.setattr(tunnel, "PING_INTERVAL", 0.05)
+    monkeypatch.setattr(tunnel, "Session", partial(Session, ping_interval=0.05, silence=0.1))
     hub.sockets[0]._req.transport.abort()  # type: ignore[union-attr]
     await hub.session()
     monkeypatch.setattr(aiohttp.web.WebSocketResponse, "pong", _nothing)

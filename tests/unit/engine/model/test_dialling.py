@@ -82,7 +82,7 @@ def test_what_is_no_destination(text):
         parse_destination(text)
 
 
-@pytest.mark.parametrize("address", ["", "a", ":1", "a:", "a:b", "a:0", "a:65536", "::1:80", "a:٣"])
+@pytest.mark.parametrize("address", ["", "a", ":1", "a:", "a:b", "a:0", "a:65536", "::1:80", "[::1:80", "[]:80", "a:٣"])
 def test_what_is_no_address(address):
     with pytest.raises(ValueError, match=r"host:port|brackets"):
         split_address(address)

@@ -40,6 +40,12 @@ class Peer:
             while (await self.socket.receive()).type is not aiohttp.WSMsgType.CLOSED:
                 pass
 
+    async def is_cut_off(self) -> None:
+        async with asyncio.timeout(5):
+            while (await self.socket.receive()).type is aiohttp.WSMsgType.BINARY:
+                pass
+        assert self.socket.close_code == aiohttp.WSCloseCode.ABNORMAL_CLOSURE
+
 
 class Ends:
     """Makes sessions over real websockets."""
@@ -85,7 +91,7 @@ class Ends:
         async def accept(stream: Stream, network: str, address: str) -> None:
             await relay(stream, network, address, dial or connect)
 
-        agent = Session(await self._connect(serve), "agent/1", accept=accept, ping_interval=5)
+        agent = Session(await self._connect(serve), "agent/1", accept=accept)
         running = asyncio.create_task(agent.run())
         self._stack.push_async_callback(_cancelled, running)
         return await started, agent
