@@ -6,15 +6,14 @@ import asyncio
 import logging
 import os
 import signal
-import socket
 import sys
-import uuid
 from collections.abc import Coroutine, Mapping
 from typing import NoReturn
 
 from clusternet_engine.flags import LeaderElectionFlags, ServingFlags
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.config import ConfigError
+from clusternet_engine.kube.holders import own_identity
 from clusternet_engine.kube.lease import LeaderElector
 from clusternet_engine.serving import Check, Handler, HealthServer, ServingTLS
 
@@ -59,7 +58,7 @@ def leader_elector(client: Client, election: LeaderElectionFlags) -> LeaderElect
         client,
         election.namespace,
         election.name,
-        f"{socket.gethostname()}_{uuid.uuid4()}",
+        own_identity(),
         lease_duration=election.lease_duration,
         renew_deadline=election.renew_deadline,
         retry_period=election.retry_period,

@@ -107,6 +107,7 @@ import asyncio, sys
 from pathlib import Path
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.config import ClusterConfig
+from clusternet_engine.kube.holders import own_identity
 from clusternet_engine.kube.lease import LeaderElector
 
 async def lead(lease):
@@ -115,8 +116,9 @@ async def lead(lease):
 
 async def main():
     async with Client(ClusterConfig.from_kubeconfig(Path(sys.argv[1]))) as client:
+        identity = sys.argv[3] or own_identity()
         elector = LeaderElector(
-            client, sys.argv[2], "lock", "first", lease_duration=3.0, renew_deadline=2.0, retry_period=0.2
+            client, sys.argv[2], "lock", identity, lease_duration=3.0, renew_deadline=2.0, retry_period=0.2
         )
         await elector.run(lead)
 
@@ -124,24 +126,38 @@ asyncio.run(main())
 """
 
 
-async def test_a_killed_holder_is_succeeded_when_its_time_is_over(
-    client: Client, namespace: str, until: Until, child_kubeconfigs: dict[str, Path]
-) -> None:
+@contextlib.asynccontextmanager
+async def other_process(kubeconfig: Path, namespace: str, identity: str) -> AsyncIterator[None]:
+    """Let another process lead, and kill it in the end."""
     holder = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", HOLDER, str(child_kubeconfigs["child1"]), namespace, stdout=asyncio.subprocess.PIPE
+        sys.executable, "-c", HOLDER, str(kubeconfig), namespace, identity, stdout=asyncio.subprocess.PIPE
     )
     try:
         assert holder.stdout is not None
         assert await asyncio.wait_for(holder.stdout.readline(), 30) == b"leading\n"
-        second = Candidate(client, namespace, "second")
-        await asyncio.sleep(1)
-        assert not second.leading
+        yield
     finally:
         holder.kill()
         await holder.wait()
+
+
+@pytest.mark.parametrize(("identity", "at_once"), [("first", False), ("", True)])
+async def test_a_killed_holder_is_succeeded(
+    client: Client,
+    namespace: str,
+    until: Until,
+    child_kubeconfigs: dict[str, Path],
+    identity: str,
+    at_once: bool,
+) -> None:
+    """When its time is over; at once if its identity tells that it was a process of this machine."""
+    async with other_process(child_kubeconfigs["child1"], namespace, identity):
+        second = Candidate(client, namespace, "second")
+        await asyncio.sleep(1)
+        assert not second.leading
     killed_at = asyncio.get_running_loop().time()
     await until(lambda: second.leading, 20)
-    assert asyncio.get_running_loop().time() - killed_at > 2
+    assert (asyncio.get_running_loop().time() - killed_at < 2) is at_once
     assert (await spec(client, namespace))["leaseTransitions"] == 1
     await second.stop()
 

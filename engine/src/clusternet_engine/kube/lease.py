@@ -1,7 +1,7 @@
 """Leader election on a Lease, as client-go does it, so that records of both are understood by both.
 
 Whether another holder is alive is judged by when *this* process saw its record change, on a monotonic clock: clocks of
-different machines are never compared.
+different machines are never compared. A holder of the same machine that was killed is known to be gone at once.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from clusternet_engine import metrics
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.config import ConfigError
 from clusternet_engine.kube.errors import AlreadyExists, ApiError, Conflict, ConnectionFailed, NotFound
+from clusternet_engine.kube.holders import has_ended
 from clusternet_engine.kube.resources import LEASES, Object
 
 log = logging.getLogger(__name__)
@@ -127,8 +128,8 @@ class LeaderElector:
             self._observed = spec
             self._observed_at = time.monotonic()
         holder = spec.get("holderIdentity")
-        duration = float(spec.get("leaseDurationSeconds") or 0)
-        if holder and holder != self._identity and time.monotonic() < self._observed_at + duration:
+        valid = time.monotonic() < self._observed_at + float(spec.get("leaseDurationSeconds") or 0)
+        if valid and holder and holder != self._identity and not has_ended(holder):
             return None
         with contextlib.suppress(Conflict):
             return await self._client.update(LEASES, {**lease, "spec": self._record(spec)})

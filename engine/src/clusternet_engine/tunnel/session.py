@@ -218,10 +218,12 @@ class Session:
                 return f"cannot send: {error}"
 
     async def _listen(self) -> str:
-        """Wait until the peer has fallen silent; a task of its own, since sending waits for a peer that doesn't read."""
-        while (rest := self._heard + self._silence - time.monotonic()) > 0:
+        """Wait until the peer has fallen silent; a task of its own, as sending waits for a peer that doesn't read."""
+        while True:
+            rest = self._heard + self._silence - time.monotonic()
+            if rest <= 0:
+                return f"nothing heard for {self._silence:g} s"
             await asyncio.sleep(rest)
-        return f"nothing heard for {self._silence:g} s"
 
     async def _read(self) -> str:
         while True:
