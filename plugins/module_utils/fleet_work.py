@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Callable, Optional
 
 from ansible_collections.clusternet.core.plugins.module_utils import fleet, managed_cluster, unregister
+from ansible_collections.clusternet.core.plugins.module_utils.auth import ConnectionSettings
 from ansible_collections.clusternet.core.plugins.module_utils.errors import ClusternetError
 from ansible_collections.clusternet.core.plugins.module_utils.reconcile import Reconciler
 from ansible_collections.clusternet.core.plugins.module_utils.wait import Deadline
@@ -45,13 +46,13 @@ class FleetWork:
             for item in self._items:
                 item["cluster"] = views[f"{item['namespace']}/{item['name']}"]
 
-    def unregister(self, force: bool) -> None:
-        """Remove the clusters from the parent, then wait until their namespaces are gone."""
+    def unregister(self, force: bool, settings: ConnectionSettings, clean_child: str) -> None:
+        """Remove the clusters, in the children and on the parent, then wait until their namespaces there are gone."""
         found = unregister.find(self._client, self._chosen)
         fleet.refuse_ambiguous(self._chosen, ((item.name, item.namespace_name) for item in found if not item.leaving))
         removals = []
         for registered in found:
-            removal = unregister.Removal(self._reconciler, registered)
+            removal = unregister.Removal(self._reconciler, registered, settings, clean_child)
             item = self._item(registered.name, registered.namespace_name, registered.cluster_id)
             self._try(item, removal.run, force)
             item.update(removed=removal.removed, left=removal.left, changed=bool(removal.removed))

@@ -41,6 +41,15 @@ def group_version_path(api_version: str) -> str:
 NAMESPACES = Resource("v1", "Namespace", "namespaces", False)
 SECRETS = Resource("v1", "Secret", "secrets", True)
 SERVICE_ACCOUNTS = Resource("v1", "ServiceAccount", "serviceaccounts", True)
+CONFIG_MAPS = Resource("v1", "ConfigMap", "configmaps", True)
+SERVICES = Resource("v1", "Service", "services", True)
+PERSISTENT_VOLUME_CLAIMS = Resource("v1", "PersistentVolumeClaim", "persistentvolumeclaims", True)
+DEPLOYMENTS = Resource("apps/v1", "Deployment", "deployments", True)
+DAEMON_SETS = Resource("apps/v1", "DaemonSet", "daemonsets", True)
+STATEFUL_SETS = Resource("apps/v1", "StatefulSet", "statefulsets", True)
+LEASES = Resource("coordination.k8s.io/v1", "Lease", "leases", True)
+ROLES = Resource("rbac.authorization.k8s.io/v1", "Role", "roles", True)
+ROLE_BINDINGS = Resource("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings", True)
 CLUSTER_ROLES = Resource("rbac.authorization.k8s.io/v1", "ClusterRole", "clusterroles", False)
 CLUSTER_ROLE_BINDINGS = Resource("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", "clusterrolebindings", False)
 CUSTOM_RESOURCE_DEFINITIONS = Resource(
@@ -68,18 +77,19 @@ KNOWN = {
         NAMESPACES,
         SECRETS,
         SERVICE_ACCOUNTS,
-        Resource("v1", "ConfigMap", "configmaps", True),
-        Resource("v1", "Service", "services", True),
+        CONFIG_MAPS,
+        SERVICES,
+        PERSISTENT_VOLUME_CLAIMS,
         Resource("v1", "Pod", "pods", True),
-        Resource("apps/v1", "Deployment", "deployments", True),
-        Resource("apps/v1", "DaemonSet", "daemonsets", True),
-        Resource("apps/v1", "StatefulSet", "statefulsets", True),
+        DEPLOYMENTS,
+        DAEMON_SETS,
+        STATEFUL_SETS,
         Resource("batch/v1", "Job", "jobs", True),
-        Resource("coordination.k8s.io/v1", "Lease", "leases", True),
+        LEASES,
         CLUSTER_ROLES,
         CLUSTER_ROLE_BINDINGS,
-        Resource("rbac.authorization.k8s.io/v1", "Role", "roles", True),
-        Resource("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings", True),
+        ROLES,
+        ROLE_BINDINGS,
         API_SERVICES,
         CUSTOM_RESOURCE_DEFINITIONS,
         CLUSTER_REGISTRATION_REQUESTS,

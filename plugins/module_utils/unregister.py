@@ -2,18 +2,20 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The ordered removal of a cluster from its parent (spec/02 §11), also of what is left when only a part was removed."""
+"""The ordered removal of a cluster (spec/02 §11), also of what is left when only a part was removed."""
 
 from __future__ import annotations
 
 from typing import Any, Iterable, Mapping, NamedTuple, Optional
 
-from ansible_collections.clusternet.core.plugins.module_utils import constants
+from ansible_collections.clusternet.core.plugins.module_utils import child_access, child_cleanup, constants
+from ansible_collections.clusternet.core.plugins.module_utils.auth import ConnectionSettings
 from ansible_collections.clusternet.core.plugins.module_utils.client import Client
 from ansible_collections.clusternet.core.plugins.module_utils.definitions import describe
 from ansible_collections.clusternet.core.plugins.module_utils.errors import ApiError, ClusternetError
 from ansible_collections.clusternet.core.plugins.module_utils.fleet import Selection
 from ansible_collections.clusternet.core.plugins.module_utils.managed_cluster import cluster_id
+from ansible_collections.clusternet.core.plugins.module_utils.publication import decoded, release_view
 from ansible_collections.clusternet.core.plugins.module_utils.reconcile import Reconciler
 from ansible_collections.clusternet.core.plugins.module_utils.registration import request_name
 from ansible_collections.clusternet.core.plugins.module_utils.resources import (
@@ -31,6 +33,9 @@ from ansible_collections.clusternet.core.plugins.module_utils.resources import (
     Resource,
 )
 from ansible_collections.clusternet.core.plugins.module_utils.wait import Deadline, wait_until
+
+AUTO, REQUIRED, NEVER = "auto", "required", "never"
+"""Whether children are cleaned up: if they can be reached; or nothing is removed; or not at all."""
 
 _SHOWN = 5  # names in a message
 _CONFLICTS = 5  # attempts when others change an object at the same time
@@ -118,24 +123,32 @@ def _list(client: Client, path: str, label_selector: Optional[str] = None) -> li
 
 
 class Removal:
-    """Removes one cluster; C(removed) and C(left) say what went and what somebody else has to remove."""
+    """Removes one cluster; C(removed) and C(left) say what went and what somebody else has to remove.
 
-    def __init__(self, reconciler: Reconciler, registered: Registered):
+    :param settings: by which the parent is reached, and the child behind it
+    :param clean_child: one of C(auto), C(required), C(never)
+    """
+
+    def __init__(self, reconciler: Reconciler, registered: Registered, settings: ConnectionSettings, clean_child: str):
         self._reconciler = reconciler
         self._client = reconciler.client
         self._registered = registered
-        self.removed: list[str] = []
+        self._settings = settings
+        self._clean = clean_child
+        self.removed: list[dict[str, str]] = []
         self.left: list[dict[str, str]] = []
 
     def run(self, force: bool) -> None:
-        """Remove everything on the parent, in the order of spec/02 §11.
+        """Remove everything in the child, then on the parent, in the order of spec/02 §11.
 
-        The request goes first, because a parent that sees it without its cluster may register the cluster anew.
-        Without I(force), raises ClusternetError while something is deployed through the cluster's namespace.
+        The child goes first, because the way there is what the parent has of it, and because its agent would register
+        again. On the parent the request goes first, because a parent that sees it without its cluster may register the
+        cluster anew. Without I(force), raises ClusternetError while something is deployed through the namespace.
         """
         namespace = self._registered.namespace_name
-        if namespace:
-            self._clear(namespace, force)
+        deployed = self._deployed(namespace, force) if namespace else []
+        untouched = None if self._registered.leaving else self._clean_child()
+        self._give_up(deployed)
         self._delete_named(CLUSTER_REGISTRATION_REQUESTS, request_name(self._registered.cluster_id))
         if self._registered.cluster is not None:
             self._delete(MANAGED_CLUSTERS, self._registered.cluster)
@@ -145,8 +158,8 @@ class Removal:
             self._delete_named(resource, request_name(self._registered.cluster_id))
         if namespace:
             self._delete_namespace(namespace)
-        if self.removed:
-            self.left += left_on_child()
+        if untouched and self.removed:
+            self.left += child_cleanup.left_on_child(untouched)
 
     def wait_gone(self, deadline: Deadline) -> None:
         """Wait until the namespace is gone; raises WaitTimeout with what holds it."""
@@ -163,8 +176,8 @@ class Removal:
             field_selector=f"metadata.name={name}",
         )
 
-    def _clear(self, namespace: str, force: bool) -> None:
-        """Refuse, or with I(force) give up, what is deployed through the namespace."""
+    def _deployed(self, namespace: str, force: bool) -> list[tuple[Resource, dict[str, Any]]]:
+        """What is deployed through the namespace; raises ClusternetError if there is anything, without I(force)."""
         found = [
             (resource, item)
             for resource in _DEPLOYING
@@ -172,27 +185,71 @@ class Removal:
         ]
         if found and not force:
             names = [f"{resource.kind} {item['metadata']['name']}" for resource, item in found]
-            more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
             raise ClusternetError(
                 f"Objects are still deployed to {self._registered.name} through namespace {namespace}: "
-                f"{', '.join(names[:_SHOWN])}{more}. Make every Subscription stop selecting the cluster while it is "
+                f"{_shown(names)}. Make every Subscription stop selecting the cluster while it is "
                 "ready and wait until they are gone; or set force if the cluster is dead or its objects may stay.",
                 "StillDeployed",
                 objects=names,
             )
-        if not force:
-            return
-        found += [(LOCALIZATIONS, item) for item in _list(self._client, LOCALIZATIONS.path(namespace=namespace))]
-        for resource, item in found:
+        if force:
+            found += [(LOCALIZATIONS, item) for item in _list(self._client, LOCALIZATIONS.path(namespace=namespace))]
+        return found
+
+    def _clean_child(self) -> Optional[str]:
+        """Remove what is on the child; why that wasn't tried, None if it was.
+
+        Raises ClusternetError, before anything on the parent is touched, when it is required and doesn't succeed.
+        """
+        if self._clean == NEVER:
+            return "clean_child says so."
+        try:
+            cleanup = self._reach_child()
+        except ClusternetError as error:
+            if self._clean == REQUIRED:
+                raise self._unclean(error.msg) from error
+            return f"The child can't be cleaned up through the parent: {error.msg}"
+        cleanup.run()
+        self.removed += cleanup.removed
+        self.left += cleanup.kept + cleanup.stays
+        for diff in cleanup.reconciler.diffs:
+            headers = {key: f"{self._registered.name}: {diff[key]}" for key in ("before_header", "after_header")}
+            self._reconciler.diffs.append({**diff, **headers})
+        if cleanup.kept and self._clean == REQUIRED:
+            first = cleanup.kept[0]
+            raise self._unclean(f"{_shown([item['what'] for item in cleanup.kept])} can't be removed: {first['why']}")
+        return None
+
+    def _reach_child(self) -> child_cleanup.Cleanup:
+        """What removes all that there is on the child; raises ClusternetError when it isn't reached."""
+        cluster = self._registered.cluster
+        if cluster is None:
+            raise ClusternetError("its ManagedCluster is gone, and with it the way there.", "NotFound")
+        child_access.require_served(self._client)
+        namespace = child_cleanup.system_namespace(child_access.deployer_token(self._client, cluster))
+        client = child_access.client_as_deployer(self._client, self._settings, cluster, self._reconciler.check_mode)
+        found = child_cleanup.find(client, namespace, self._registered.cluster_id)
+        return child_cleanup.Cleanup(Reconciler(client, self._reconciler.check_mode), found)
+
+    def _unclean(self, why: str) -> ClusternetError:
+        return ClusternetError(
+            f"{self._registered.name} can't be cleaned up through the parent, so nothing was removed there: {why} "
+            "Set clean_child to auto to unregister it all the same.",
+            "ChildNotClean",
+        )
+
+    def _give_up(self, deployed: Iterable[tuple[Resource, dict[str, Any]]]) -> None:
+        """Remove what deploys, and say which objects in the child nobody looks after any more."""
+        for resource, item in deployed:
             self._delete_for_good(resource, item)
-        if any(resource in _DEPLOYING for resource, _item in found):
-            self.left.append(
+            self.left += [
                 {
                     "where": "child",
-                    "what": "every object that was deployed to the cluster",
-                    "why": "force gave them up; nobody removes or updates them any more",
+                    "what": what,
+                    "why": "force gave it up; nobody removes or updates it any more",
                 }
-            )
+                for what in _deploys(resource, item)
+            ]
 
     def _revoke(self, namespace: str) -> None:
         """Take away the credentials: the child's on the parent, and the parent's on the child."""
@@ -229,7 +286,7 @@ class Removal:
 
     def _delete(self, resource: Resource, obj: Optional[dict[str, Any]]) -> None:
         if obj is not None and self._reconciler.delete(resource, obj).changed:
-            self.removed.append(describe({"kind": resource.kind, **obj}))
+            self.removed.append({"where": "parent", "what": describe({"kind": resource.kind, **obj})})
 
     def _delete_for_good(self, resource: Resource, obj: dict[str, Any]) -> None:
         """Delete, then take Clusternet's finalizer off: on an object that is going nobody can put it back."""
@@ -248,20 +305,18 @@ class Removal:
                     raise
 
 
-def left_on_child() -> list[dict[str, str]]:
-    """What the registration has made in the child cluster, where this module doesn't reach (spec/02 §11, step 8)."""
-    system = constants.SYSTEM_NAMESPACE
-    agent = "the agent's role removes it (clusternet_agent_state: absent)"
-    return [
-        {"where": "child", "what": what, "why": agent}
-        for what in (
-            f"Secret {system}/{constants.SECRET_PARENT_CLUSTER}",
-            f"Lease {system}/{constants.LEASE_AGENT}",
-            f"Namespace {system}",
-            f"ClusterRoleBinding {constants.CLUSTER_ROLE_BINDING_AGENT_ADMIN}",
-            f"ClusterRoleBinding {constants.CLUSTER_ROLE_BINDING_DEPLOYER_ADMIN}",
-        )
-    ]
+def _deploys(resource: Resource, item: Mapping[str, Any]) -> list[str]:
+    """What a Description or HelmRelease has put on the child."""
+    if resource == HELM_RELEASES:
+        release = release_view(item)
+        return [f"Helm release {release['target_namespace']}/{release['name']}"]
+    if resource == DESCRIPTIONS and item["spec"]["deployer"] != "Helm":
+        return [describe(obj) for obj in decoded(item["spec"].get("raw"))]
+    return []
+
+
+def _shown(names: list[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
 
 
 def _holding(namespaces: Iterable[Mapping[str, Any]]) -> list[str]:

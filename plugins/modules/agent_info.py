@@ -114,7 +114,6 @@ from ansible_collections.clusternet.core.plugins.module_utils.wait import Deadli
 
 LEASES = Resource("coordination.k8s.io/v1", "Lease", "leases", True)
 STATUS_ANNOTATION = "clusternet.io/registration-status"
-LEGACY_ID_ANNOTATION = "legacy-cluster-id"
 _STATUS_FIELDS = {"step": "step", "reason": "reason", "message": "message", "since": "time"}
 
 
@@ -163,7 +162,7 @@ def view(lease: Optional[dict[str, Any]], now: datetime) -> dict[str, Any]:
     status = registration_status(annotations.get(STATUS_ANNOTATION, ""))
     return {
         "exists": True,
-        "cluster_id": annotations.get(LEGACY_ID_ANNOTATION) or metadata["uid"],
+        "cluster_id": annotations.get(constants.ANNOTATION_LEGACY_CLUSTER_ID) or metadata["uid"],
         "running": held_now(lease, now),
         **{name: str(status.get(key, "")) for name, key in _STATUS_FIELDS.items()},
     }

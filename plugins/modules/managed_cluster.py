@@ -12,17 +12,17 @@ short_description: Change or unregister clusters at a Clusternet parent
 version_added: 0.1.0
 description:
   - Sets labels, taints and the sync mode of registered clusters, of many in one task over one connection.
-  - Unregisters clusters, with everything that the registration has made on the parent. Clusternet itself has no way
-    to do that.
+  - Unregisters clusters, with everything that the registration has made on the parent and, through the tunnel of its
+    agent, in the cluster. Clusternet itself has no way to do that.
   - Clusters are registered by their agents; this module doesn't create them.
 options:
   state:
     description:
       - With V(present), the chosen clusters are as described. A name of which there is no cluster is an error.
-      - With V(absent), the chosen clusters are unregistered - request, ManagedCluster, credentials, RBAC and
-        namespace are removed
-        in the right order. Clusters chosen by name are found also when their ManagedCluster is gone already.
-      - Stop the agent before, or it posts a new request when it starts again.
+      - With V(absent), the chosen clusters are unregistered. What the registration has made in a cluster goes first, as
+        O(clean_child) says; then request, ManagedCluster, credentials, RBAC and namespace on the parent. Clusters
+        chosen by name are found also when their ManagedCluster is gone already.
+      - An agent that isn't cleaned up posts a new request as long as it runs, or when it starts again.
     type: str
     choices: [present, absent]
     default: present
@@ -77,10 +77,27 @@ options:
       - The agents have an option of their own that must agree.
     type: str
     choices: [Push, Pull, Dual]
+  clean_child:
+    description:
+      - With O(state=absent), whether to remove what the registration has made in the cluster - the agent's
+        registration, credential, Lease, permissions and accounts, its Deployment if it runs as one, the namespace if
+        nobody else lives in it, at last the permissions of the account by which all this is done.
+      - With V(auto), it is done in clusters that can be reached through the parent. That needs a running agent and the
+        feature gate C(SocketConnection) on both sides. RV(clusters[].left) says what stays in the others.
+      - With V(required), a cluster that can't be reached or wholly be cleaned up fails, and nothing of it is removed
+        from the parent.
+      - With V(never), clusters are left alone. Use it where the role P(clusternet.core.agent#role) has removed the
+        agent before.
+      - An agent that is a process on a host, as the role makes it, loses its accounts and can't register again, but
+        runs until the role stops it, with C(clusternet_agent_state=absent).
+    type: str
+    choices: [auto, required, never]
+    default: auto
+    version_added: 0.3.0
   force:
     description:
       - With O(state=absent), unregister a cluster also while objects are deployed to it. They are given up and stay
-        in the cluster.
+        in the cluster; RV(clusters[].left) names them.
       - Meant for clusters that are dead.
     type: bool
     default: false
@@ -124,6 +141,12 @@ EXAMPLES = r"""
   clusternet.core.managed_cluster:
     names: [edge-1]
     sync_mode: Dual
+
+- name: Unregister a cluster, and leave everything as it is unless its agent can be removed, too
+  clusternet.core.managed_cluster:
+    names: [edge-1]
+    state: absent
+    clean_child: required
 
 - name: Unregister a cluster that is dead
   clusternet.core.managed_cluster:
@@ -170,27 +193,35 @@ clusters:
       type: dict
       sample: {"name": "edge-1", "ready": "True", "sync_mode": "Dual"}
     removed:
-      description: Objects that were removed from the parent.
+      description: Objects that were removed, in this order. Kubernetes ends the removal of what is in a namespace.
       type: list
-      elements: str
-      sample: ["Namespace clusternet-x7k2p"]
+      elements: dict
+      contains:
+        where:
+          description: From the V(parent) or in the V(child).
+          type: str
+          sample: child
+        what:
+          description: The object.
+          type: str
+          sample: Lease clusternet-system/clusternet-agent
     left:
       description: What is left and somebody else has to remove.
       type: list
       elements: dict
       contains:
         where:
-          description: On the V(parent) or in the V(child).
+          description: On the V(parent), in the V(child), or on the agent's V(host).
           type: str
           sample: child
         what:
-          description: The objects.
+          description: The object, or the agent's process.
           type: str
           sample: Secret clusternet-system/parent-cluster
         why:
-          description: Why they are left, and who removes them.
+          description: Why it is left, and who removes it.
           type: str
-          sample: "the agent's role removes it"
+          sample: "clean_child says so. The role clusternet.core.agent removes it (clusternet_agent_state: absent)."
 msg:
   description: A note, when there is nothing to remove; what went wrong, when the module fails.
   returned: when there is something to say
@@ -204,8 +235,8 @@ failure:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.clusternet.core.plugins.module_utils import fleet, validate
-from ansible_collections.clusternet.core.plugins.module_utils.auth import AUTH_ARGUMENTS
+from ansible_collections.clusternet.core.plugins.module_utils import fleet, unregister, validate
+from ansible_collections.clusternet.core.plugins.module_utils.auth import AUTH_ARGUMENTS, connection_settings
 from ansible_collections.clusternet.core.plugins.module_utils.fleet_work import FleetWork
 from ansible_collections.clusternet.core.plugins.module_utils.report import report
 
@@ -235,6 +266,11 @@ def main():
             },
             "purge_taints": {"type": "bool", "default": False},
             "sync_mode": {"type": "str", "choices": ["Push", "Pull", "Dual"]},
+            "clean_child": {
+                "type": "str",
+                "choices": [unregister.AUTO, unregister.REQUIRED, unregister.NEVER],
+                "default": unregister.AUTO,
+            },
             "force": {"type": "bool", "default": False},
             "wait": {"type": "bool", "default": False},
             "wait_timeout": {"type": "int", "default": 300},
@@ -250,7 +286,7 @@ def main():
         if module.params["state"] == "present":
             work.change(wanted)
         else:
-            work.unregister(module.params["force"])
+            work.unregister(module.params["force"], connection_settings(module.params), module.params["clean_child"])
 
 
 if __name__ == "__main__":

@@ -173,7 +173,7 @@ def test_a_dead_cluster_is_removed_without_a_trace(play, fleet, parent):
     assert "Base web" in refused["msg"]
     assert refused["changed"] is False
     assert not removed["failed"], removed
-    assert f"Namespace {namespace}" in removed["clusters"][0]["removed"]
+    assert {"where": "parent", "what": f"Namespace {namespace}"} in removed["clusters"][0]["removed"]
     assert any(item["what"].startswith("Secret clusternet-system/") for item in removed["clusters"][0]["left"])
     assert again["changed"] is False
     rbac = "/apis/rbac.authorization.k8s.io/v1"

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from ansible_collections.clusternet.core.plugins.modules.agent_info import (
-    LEGACY_ID_ANNOTATION,
     STATUS_ANNOTATION,
     held_now,
     registration_status,
@@ -47,7 +46,7 @@ def test_a_running_agent_and_what_it_says() -> None:
 
 
 def test_an_identity_kept_by_annotation_wins() -> None:
-    assert view(lease(**{LEGACY_ID_ANNOTATION: "old"}), NOW)["cluster_id"] == "old"
+    assert view(lease(**{"legacy-cluster-id": "old"}), NOW)["cluster_id"] == "old"
 
 
 @pytest.mark.parametrize(("seconds", "holder", "held"), [(14, "a", True), (16, "a", False), (1, "", False)])

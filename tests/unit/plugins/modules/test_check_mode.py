@@ -288,6 +288,6 @@ def test_a_namespace_that_is_not_the_clusters_own_is_left(populated, run_module)
     populated.objects["/api/v1/namespaces"] = []
     result = run_module("managed_cluster", populated.url, names=["child1"], state="absent")
     removed, left = result["clusters"][0]["removed"], result["clusters"][0]["left"]
-    assert not any(item.startswith("Namespace") for item in removed)
+    assert not any(item["what"].startswith("Namespace") for item in removed)
     assert any(item["where"] == "parent" and NAMESPACE in item["what"] for item in left)
     assert any(item["where"] == "child" and "parent-cluster" in item["what"] for item in left)
