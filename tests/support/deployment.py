@@ -21,6 +21,8 @@ from clusternet_lab.progress import Silent
 ROOT = Path(__file__).parents[2]
 HEARTBEAT = 3.0
 """Seconds between the heartbeats of agents in tests."""
+BEHIND = "127.0.0.2"
+"""An address of this machine that stands for one in the children's networks, to which their agents may connect."""
 RUN_TIMEOUT = 240.0
 CLUSTERS = "/apis/clusters.clusternet.io/v1beta1"
 SYSTEM = "clusternet-system"
@@ -49,6 +51,7 @@ class Deployment:
         content = inventory(self.lab)
         children = content["all"]["children"]["clusternet_children"]
         children["vars"]["clusternet_agent_status_update_frequency"] = f"{HEARTBEAT:g}s"
+        children["vars"]["clusternet_agent_socket_destinations"] = [BEHIND, "*.example.com:8443"]
         self.inventory.write_text(yaml.safe_dump(content))
         (self.folder / "ansible.cfg").touch()  # nothing of the user's own settings
         self.parent = Api.from_kubeconfig(self.lab.cluster("parent").kubeconfig)
