@@ -65,9 +65,9 @@ def registration(deployment: Deployment) -> Registration:
 async def _measure(deployment: Deployment, programs: Programs) -> Registration:
     config = ClusterConfig.from_kubeconfig(deployment.lab.cluster("parent").kubeconfig)
     async with Client(config, qps=0) as client:
-        await _approved(client, [_request("warm-up")])
+        await approved(client, [new_request("warm-up")])
         creates = [await _timed_create(client) for _ in range(SINGLE)]
-        approvals = [await _approved(client, [_request(f"single-{number}")]) for number in range(SINGLE)]
+        approvals = [await approved(client, [new_request(f"single-{number}")]) for number in range(SINGLE)]
         starts = []
         for _ in range(STARTS):
             programs.forget("child1")
@@ -77,7 +77,7 @@ async def _measure(deployment: Deployment, programs: Programs) -> Registration:
         programs.start("child2")
         await asyncio.sleep(IDLE)
         hub_idle, agent_idle = programs.memory("parent"), programs.memory("child1")
-        many = await _approved(client, [_request(f"many-{number}") for number in range(MANY)])
+        many = await approved(client, [new_request(f"many-{number}") for number in range(MANY)])
         return Registration(
             create=statistics.median(creates),
             approval=statistics.median(approvals),
@@ -96,7 +96,7 @@ async def _timed_create(client: Client) -> float:
     return time.monotonic() - start
 
 
-async def _approved(client: Client, requests: list[Object]) -> float:
+async def approved(client: Client, requests: list[Object]) -> float:
     """Post requests at once and return the seconds until all are approved."""
     waiting = {request["metadata"]["name"] for request in requests}
 
@@ -143,7 +143,8 @@ async def _seconds_until(
     return time.monotonic() - start
 
 
-def _request(name: str) -> Object:
+def new_request(name: str) -> Object:
+    """Return the registration request of a cluster that isn't known yet."""
     identity = str(uuid.uuid4())
     return {
         "apiVersion": CLUSTER_REGISTRATION_REQUESTS.api_version,

@@ -38,6 +38,8 @@ CONCURRENCY = 32
 TIMEOUT = 300.0
 NAMESPACE = "bench-publishing"
 LABEL = "bench"
+JOINED = {"bench-joined": "true"}
+"""Label of the clusters that agents serve, so that nothing of theirs goes to the simulated ones."""
 
 Condition = Callable[[Object], bool]
 """Whether an object, of many that are shown to it one after the other, is the awaited one."""
@@ -115,6 +117,9 @@ async def _measure(deployment: Deployment, programs: Programs) -> Publishing:
         clients = dict(zip(CHILDREN, children, strict=True))
         await parent.create(NAMESPACES, {"metadata": {"name": NAMESPACE}})
         await _until(parent, MANAGED_CLUSTERS, _ready_count(len(CHILDREN)))
+        for metadata in [one["metadata"] for one in (await parent.list(MANAGED_CLUSTERS)).items if _is_ready(one)]:
+            joined = {"metadata": {"labels": JOINED}}
+            await parent.patch(MANAGED_CLUSTERS, metadata["name"], joined, metadata["namespace"])
         await _deliver(parent, clients, "warm-up", 1)
         delivered: dict[tuple[int, str], Times] = {}
         direct = {}
@@ -173,7 +178,7 @@ async def _deliver(parent: Client, children: dict[str, Client], run: str, feeds:
         return condition
 
     async def subscribe() -> None:
-        await parent.create(SUBSCRIPTIONS, _subscription(run, {}, objects))
+        await parent.create(SUBSCRIPTIONS, _subscription(run, JOINED, objects))
 
     return await _arrivals(children, run, all_are_there, subscribe)
 
@@ -248,9 +253,9 @@ async def _simulate(parent: Client, numbers: Iterable[int]) -> None:
             namespace = {"name": f"bench-cluster-{number}", "labels": identity}
             await parent.create(NAMESPACES, {"metadata": namespace})
             cluster["spec"]["syncMode"] = "Pull"
-            created = await parent.create(MANAGED_CLUSTERS, cluster)
-            body = {**created, "status": status(number * 10 + 1)}
-            await parent.update(MANAGED_CLUSTERS, body, subresource="status")
+            place = cluster["metadata"]["name"], {"status": status(number * 10 + 1)}, namespace["name"]
+            await parent.create(MANAGED_CLUSTERS, cluster)
+            await parent.patch(MANAGED_CLUSTERS, *place, subresource="status")
 
     async with asyncio.TaskGroup() as tasks:
         for _ in range(CONCURRENCY):
@@ -339,12 +344,16 @@ async def _until(
                 return
 
 
+def _is_ready(cluster: Object) -> bool:
+    return bool(ready(cluster).get("status") == "True")
+
+
 def _ready_count(wanted: int) -> Condition:
     """Return the condition that so many ManagedClusters are Ready."""
     found: set[str] = set()
 
     def condition(cluster: Object) -> bool:
-        if ready(cluster).get("status") == "True":
+        if _is_ready(cluster):
             found.add(cluster["metadata"]["uid"])
         return len(found) >= wanted
 
