@@ -191,6 +191,7 @@ class HubProcess:
                     Path(sys.executable).with_name("clusternet-hub"),
                     f"--kubeconfig={kubeconfig}",
                     "--secure-port=0",
+                    "--peer-port=0",
                     *QUICK_LEASE,
                     *flags,
                 ],

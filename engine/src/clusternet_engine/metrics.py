@@ -20,3 +20,4 @@ API_REQUESTS = Counter("clusternet_api_requests_total", "Answers of API servers 
 INFORMER_LISTS = Counter("clusternet_informer_lists_total", "Full lists an informer made.", ["resource"])
 LEADER = Gauge("clusternet_leader", "1 while this process holds the lease.", ["lease"])
 TUNNELS = Gauge("clusternet_socket_connections_count", "Tunnels that are open.")
+PEERS = Gauge("clusternet_hub_peers", "Sessions with other hubs, by who has dialled: self or peer.", ["dialled_by"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import logging
 from collections.abc import Sequence
 
@@ -14,11 +15,13 @@ from clusternet_engine.flags import (
     ServingFlags,
     add_helm_flag,
     make_parser,
+    port,
     positive_int,
 )
 from clusternet_engine.hub.api.server import ApiServer
 from clusternet_engine.hub.hub import CONTROLLERS, Hub
-from clusternet_engine.hub.settings import Settings
+from clusternet_engine.hub.peers import Peers
+from clusternet_engine.hub.settings import PeerSettings, Settings
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.config import ClusterConfig
 from clusternet_engine.model import constants as names
@@ -64,6 +67,25 @@ def make_hub_parser() -> argparse.ArgumentParser:
         help="namespace of Clusternet's own objects; no cluster may have it for itself",
     )
     add_helm_flag(parser)
+    peers = parser.add_argument_group(
+        "other hubs",
+        "With --leader-elect and the gate SocketConnection, replicas lend each other their tunnels.",
+    )
+    peers.add_argument(
+        "--peer-advertise-address",
+        default="",
+        metavar="HOST",
+        help="where they reach this one; default --bind-address, else this host's address on the way to the parent",
+    )
+    peers.add_argument(
+        "--peer-port", type=port, default=8123, metavar="PORT", help="port to listen on for them; 0 is any that is free"
+    )
+    peers.add_argument(
+        "--peer-token",
+        default="",
+        metavar="TOKEN",
+        help="by which they recognize this one; default a random one, since all users of a host see its arguments",
+    )
     return parser
 
 
@@ -99,11 +121,23 @@ def main(argv: Sequence[str] | None = None) -> None:
         gates=arguments.feature_gates,
         helm_binary=arguments.helm_binary,
     )
+    peering = PeerSettings(
+        advertise_address=arguments.peer_advertise_address,
+        bind_address=serving.bind_address,
+        port=arguments.peer_port,
+        token=arguments.peer_token,
+    )
     logs.setup(arguments.verbosity)
-    run_program(_serve(settings, access, serving, election))
+    run_program(_serve(settings, access, serving, election, peering))
 
 
-async def _serve(settings: Settings, access: ClientFlags, serving: ServingFlags, election: LeaderElectionFlags) -> None:
+async def _serve(
+    settings: Settings,
+    access: ClientFlags,
+    serving: ServingFlags,
+    election: LeaderElectionFlags,
+    peering: PeerSettings,
+) -> None:
     config = ClusterConfig.load(access.kubeconfig, access.context)
     async with Client(config, qps=access.qps, burst=access.burst, user_agent=names.HUB) as client:
         hub = Hub(client, settings)
@@ -112,14 +146,20 @@ async def _serve(settings: Settings, access: ClientFlags, serving: ServingFlags,
         if serving.secure_port and any(map(settings.enabled, (features.SHADOW_API, features.SOCKET_CONNECTION))):
             own_certificate = serving.tls_cert_file is None
             api = ApiServer(client, hub.caches, settings, tls, hub.tunnels, own_certificate=own_certificate)
+        peers = None
+        if api and election.enabled and settings.enabled(features.SOCKET_CONNECTION):
+            peers = Peers(client, hub.tunnels, peering, election)
         checks = {"informers": hub.caches.check, **(api.checks if api else {})}
         async with (
             health_server(serving, checks, tls=tls, handler=api.handle if api else None),
+            peers.listening() if peers else contextlib.nullcontext(),
             asyncio.TaskGroup() as tasks,
         ):
             tasks.create_task(hub.caches.run(), name="caches")
             if api:
                 tasks.create_task(api.run(), name="API")
+            if peers:
+                tasks.create_task(peers.run(), name="peers")
             if election.enabled:
                 tasks.create_task(leader_elector(client, election).run(hub.lead), name="leader election")
             else:

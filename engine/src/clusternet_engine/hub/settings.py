@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from clusternet_engine.model import features
 
@@ -31,3 +31,20 @@ class Settings:
     def enabled(self, gate: str) -> bool:
         """Return whether a feature gate is on."""
         return features.enabled(self.gates, gate)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerSettings:
+    """How other replicas reach this one (spec/05 §7.2).
+
+    Attributes:
+        advertise_address: that they connect to; empty if it has to be found out.
+        bind_address: that this one listens on.
+        port: that this one listens on; 0 is any that is free.
+        token: by which they recognize this one; empty for a random one.
+    """
+
+    advertise_address: str
+    bind_address: str
+    port: int
+    token: str = field(repr=False)

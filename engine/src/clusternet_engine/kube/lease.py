@@ -42,6 +42,7 @@ class LeaderElector:
     :param lease_duration: seconds after which candidates take the lease from a holder that went silent.
     :param renew_deadline: seconds without a successful renewal after which the holder gives up; < ``lease_duration``.
     :param retry_period: seconds between attempts to acquire or renew; × 1.2 < ``renew_deadline``.
+    :param title: what logs show instead of identities, where these hold secrets.
     :raises ValueError: the durations do not fit together.
     """
 
@@ -55,6 +56,7 @@ class LeaderElector:
         lease_duration: float = 15.0,
         renew_deadline: float = 10.0,
         retry_period: float = 2.0,
+        title: str = "",
     ) -> None:
         if not lease_duration > renew_deadline > retry_period * JITTER > 0:
             raise ValueError(
@@ -68,6 +70,7 @@ class LeaderElector:
         self._lease_duration = lease_duration
         self._renew_deadline = renew_deadline
         self._retry_period = retry_period
+        self._title = title
         self._observed: dict[str, Any] = {}
         self._observed_at = 0.0
         self._lease: Object | None = None
@@ -102,7 +105,7 @@ class LeaderElector:
                 if lease is not None:
                     return lease
                 if not waiting:
-                    holder = self._observed.get("holderIdentity")
+                    holder = self._shown(self._observed.get("holderIdentity"))
                     log.info("lease %s/%s is held by %s; waiting", self._namespace, self._name, holder)
                     waiting = True
             await asyncio.sleep(self._retry_period * random.uniform(1.0, JITTER))  # noqa: S311
@@ -151,7 +154,7 @@ class LeaderElector:
 
     async def _hold(self, lease: Object, lead: Lead) -> bool:
         """Lead until ``lead`` ends by itself (true) or the lease is lost (false)."""
-        log.info("lease %s/%s acquired as %s", self._namespace, self._name, self._identity)
+        log.info("lease %s/%s acquired as %s", self._namespace, self._name, self._shown(self._identity))
         gauge = metrics.LEADER.labels(f"{self._namespace}/{self._name}")
         gauge.set(1)
         self._lease = lease
@@ -213,7 +216,7 @@ class LeaderElector:
             return False
         spec = current.get("spec") or {}
         if spec.get("holderIdentity") != self._identity:
-            log.error("lease %s/%s lost to %s", self._namespace, self._name, spec.get("holderIdentity"))
+            log.error("lease %s/%s lost to %s", self._namespace, self._name, self._shown(spec.get("holderIdentity")))
             self._lease = None
             return False
         self._lease = await self._client.update(LEASES, {**current, "spec": self._record(spec)})
@@ -244,6 +247,12 @@ class LeaderElector:
             log.info("lease %s/%s released", self._namespace, self._name)
         except (ApiError, ConnectionFailed, ConfigError, TimeoutError) as error:
             log.warning("lease %s/%s: not released: %s", self._namespace, self._name, error or "out of time")
+
+    def _shown(self, identity: str | None) -> str:
+        """An identity for logs."""
+        if not self._title:
+            return str(identity)
+        return self._title if identity == self._identity else "another"
 
     def _is_ours(self, current: Object, held: Object) -> bool:
         """Whether the lease as it is now is the one held, still by this process, changed only by others' metadata."""

@@ -118,6 +118,22 @@ def test_what_is_no_address(payload: bytes) -> None:
         frames.parse_connect(payload)
 
 
+def test_clients_that_hubs_tell_each_other_of() -> None:
+    key = "7ff1a5c6-0000-0000-0000-000000000001/9223372036854775807"
+    payload = frames.client_payload(key)
+    assert payload == key.encode()
+    assert frames.parse_client(payload) == ("7ff1a5c6-0000-0000-0000-000000000001", key)
+    assert len(frames.client_payload("c" * 98 + "/1")) == 100
+    with pytest.raises(ValueError, match="more than 100 bytes"):
+        frames.client_payload("c" * 99 + "/1")
+
+
+@pytest.mark.parametrize("payload", [b"", b"c", b"c/", b"/1", b"c/x", b"c/1/2", b"c/\xd9\xa1", b"c" * 99 + b"/1"])
+def test_what_is_no_client(payload: bytes) -> None:
+    with pytest.raises(MalformedFrame, match="client/number"):
+        frames.parse_client(payload)
+
+
 def test_error_texts_are_cut_between_characters() -> None:
     assert frames.shorten("EOF") == b"EOF"
     assert frames.shorten("x" + "ä" * 60) == ("x" + "ä" * 49).encode()
