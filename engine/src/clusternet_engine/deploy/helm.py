@@ -1,4 +1,4 @@
-"""The program `helm`, and what goes to it: nothing secret stands in its arguments."""
+"""The program `helm`, and what goes to it: nothing secret stands in its arguments or on a disk."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Sequence
-from contextlib import suppress
-from pathlib import Path
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import orjson
@@ -75,16 +74,18 @@ class Helm:
                 "install Helm 3 there, or name it with --helm-binary"
             )
         async with self._runs:
-            with tempfile.TemporaryDirectory(prefix="clusternet-helm-") as folder:
-                command = [program, *arguments, "--kubeconfig", _write(folder, "kubeconfig", kubeconfig(config))]
+            with ExitStack() as stack:
+                files = [_file(stack, "kubeconfig", kubeconfig(config))]
+                command = [program, *arguments, "--kubeconfig", _path(files[0])]
                 if archive is not None:
-                    chart = _write(folder, "chart.tgz", archive)
-                    command = [chart if argument == "{chart}" else argument for argument in command]
+                    files.append(_file(stack, "chart", archive))
+                    command = [_path(files[-1]) if argument == "{chart}" else argument for argument in command]
                 if values:
-                    command += ["--values", _write(folder, "values.json", orjson.dumps(values))]
-                return await self._execute(command, timeout + _GRACE)
+                    files.append(_file(stack, "values", orjson.dumps(values)))
+                    command += ["--values", _path(files[-1])]
+                return await self._execute(command, files, timeout + _GRACE)
 
-    async def _execute(self, command: list[str], timeout: float) -> str:
+    async def _execute(self, command: list[str], files: list[int], timeout: float) -> str:
         pipe = asyncio.subprocess.PIPE
         process = await asyncio.create_subprocess_exec(
             *command,
@@ -92,6 +93,7 @@ class Helm:
             stdout=pipe,
             stderr=pipe,
             env=self._environment(),
+            pass_fds=files,
             start_new_session=True,
             preexec_fn=_die_with_parent,
         )
@@ -151,11 +153,18 @@ def kubeconfig(config: ClusterConfig) -> bytes:
     return orjson.dumps(document)
 
 
-def _write(folder: str, name: str, content: bytes) -> str:
-    path = Path(folder, name)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+def _file(stack: ExitStack, name: str, content: bytes) -> int:
+    """Return a file that exists in memory only, so that nobody has to remove it after a kill."""
+    descriptor = os.memfd_create(name)
+    stack.callback(os.close, descriptor)
+    os.fchmod(descriptor, 0o600)
+    with open(descriptor, "wb", closefd=False) as file:
         file.write(content)
-    return str(path)
+    return descriptor
+
+
+def _path(descriptor: int) -> str:
+    return f"/proc/self/fd/{descriptor}"
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:
