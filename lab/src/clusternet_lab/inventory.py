@@ -35,7 +35,7 @@ def inventory(lab: Lab) -> dict[str, Any]:
             "children": {
                 "clusternet_parent": {
                     "hosts": {"parent": host("parent", "hub")},
-                    "vars": {"clusternet_hub_advertise_address": "localhost"},
+                    "vars": {"clusternet_hub_advertise_address": "localhost", "clusternet_hub_peer_port": 0},
                 },
                 "clusternet_children": {
                     "hosts": {
