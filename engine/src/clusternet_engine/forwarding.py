@@ -68,8 +68,6 @@ class Exchange:
 
     async def keep(self) -> bool:
         """Read the request's body if it isn't long; return whether the request can be asked more than once."""
-        if self._upgrade:
-            return False
         if not self._request.body_exists:
             return True
         if (self._request.content_length or REPEATABLE + 1) > REPEATABLE:

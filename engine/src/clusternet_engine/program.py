@@ -66,12 +66,12 @@ def leader_elector(client: Client, election: LeaderElectionFlags) -> LeaderElect
 
 
 def run_program(work: Coroutine[None, None, None]) -> NoReturn:
-    """Do the work until the program is told to stop, then end the process with :func:`run_until_stopped`'s code."""
+    """Do the work as :func:`run_until_stopped` does, then end the process with its exit code."""
     sys.exit(asyncio.run(run_until_stopped(work)))
 
 
 async def run_until_stopped(work: Coroutine[None, None, None]) -> int:
-    """Do the work until SIGTERM or SIGINT comes; return the exit code: 0 after a signal, 1 if the work has ended.
+    """Do the work until it is done or SIGTERM or SIGINT comes; return the exit code: 0 then, 1 after a failure.
 
     A failure that its user has to mend (configuration, certificates, addresses, files) is logged as one line. A work
     that doesn't end within `STOP_TIMEOUT` after the signal is abandoned and the process ends with 1.
@@ -86,10 +86,12 @@ async def run_until_stopped(work: Coroutine[None, None, None]) -> int:
     stopping.cancel()
     if working.done():
         match working.exception():
+            case None:
+                return 0
             case (ConfigError() | OSError()) as error:
                 log.error("%s", error)
             case error:
-                log.error("the work has ended by itself", exc_info=error)
+                log.error("the work has failed", exc_info=error)
         return 1
     log.info("stopping")
     working.cancel()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -99,6 +100,7 @@ class HealthServer:
     :param checks: by name; a check fails by raising.
     :param tls: to serve with; ``None`` = a self-signed certificate made in memory.
     :param handler: answers every other path.
+    :param listener: a socket to serve on, that listens at this address already.
     """
 
     def __init__(
@@ -110,7 +112,9 @@ class HealthServer:
         *,
         tls: ServingTLS | None = None,
         handler: Handler | None = None,
+        listener: socket.socket | None = None,
     ) -> None:
+        self._listener = listener
         self._bind_address = bind_address
         self._port = port
         self._checks = checks
@@ -133,7 +137,7 @@ class HealthServer:
 
         :raises OSError: the address is taken or not ours.
         """
-        if self._port == 0:
+        if self._port == 0 and self._listener is None:
             return
         app = web.Application(client_max_size=MAX_BODY)
         app.add_routes(
@@ -157,12 +161,17 @@ class HealthServer:
         )
         await self._runner.setup()
         context = (self._tls or ServingTLS()).context
+        site: web.BaseSite
+        if self._listener is not None:
+            site = web.SockSite(self._runner, self._listener, ssl_context=context)
+        else:
+            site = web.TCPSite(self._runner, self._bind_address, self._port, ssl_context=context)
         try:
-            await web.TCPSite(self._runner, self._bind_address, self._port, ssl_context=context).start()
+            await site.start()
         except OSError:
             await self.stop()
             raise
-        log.info("serving on https://%s:%d", self._bind_address, self._port)
+        log.info("serving on %s", site.name)
 
     async def stop(self) -> None:
         """Stop listening; open requests get :data:`STOP_TIMEOUT`."""

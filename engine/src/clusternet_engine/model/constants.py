@@ -138,10 +138,12 @@ RESERVED_NAMESPACE = "clusternet-reserved"
 HUB = "clusternet-hub"
 AGENT = "clusternet-agent"
 SCHEDULER = "clusternet-scheduler"
+GATEWAY = "clusternet-gateway"
 PARENT_CLUSTER_SECRET = "parent-cluster"  # noqa: S105 - the name of a Secret
 CHILD_DEPLOYER_SECRET = "child-cluster-deployer"  # noqa: S105 - the name of a Secret
 REGISTRATION_SECRET = "clusternet-agent-cluster-registration"  # noqa: S105 - the name of a Secret
 APP_DEPLOYER = "clusternet-app-deployer"
+PROXY_USER = "clusternet"
 MANAGED_CLUSTER_ROLE = "clusternet-managedcluster-role"
 
 # Hubs that find each other

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 from urllib.parse import unquote, urlsplit
 
+from clusternet_engine.kube.resources import SOCKETS
+from clusternet_engine.model import constants as names
 from clusternet_engine.model.dialling import join_address, split_address
 
 Headers: TypeAlias = list[tuple[str, str]]
@@ -105,6 +107,11 @@ def parse_proxy_path(path: str) -> ProxyPath:
     return ProxyPath(form, host, port, _clean(slash + rest))
 
 
+def direct_path(cluster_id: str) -> str:
+    """Return where the parent offers the API of a child."""
+    return SOCKETS.path(name=cluster_id, subresource=f"proxy/{DIRECT}")
+
+
 def direct_target(url: str) -> Target:
     """Return the address of a child's API server, from `status.apiserverURL`.
 
@@ -157,6 +164,30 @@ def request_headers(headers: Iterable[tuple[str, str]], token: str, upgrade: str
     if upgrade:
         forwarded += [("Connection", "Upgrade"), ("Upgrade", upgrade)]
     return forwarded
+
+
+def headers_to_parent(
+    headers: Iterable[tuple[str, str]], parent_token: str, child_token: str, upgrade: str = ""
+) -> Headers:
+    """Return the headers by which a child is reached through its parent (spec/04 §6.1).
+
+    Args:
+        headers: of the request for the child.
+        parent_token: of the parent's user; "" if that one is known by a client certificate.
+        child_token: shown to the child.
+        upgrade: protocol to change to, if any.
+    """
+    return [*request_headers(headers, parent_token, upgrade), *shown_to_child(child_token)]
+
+
+def shown_to_child(token: str) -> Headers:
+    """Return the headers by which the parent's user shows a child a token."""
+    return [("Impersonate-User", names.PROXY_USER), (f"Impersonate-Extra-{_TOKEN.title()}", token)]
+
+
+def impersonates(headers: Iterable[str]) -> bool:
+    """Return whether a caller wants to be somebody else, by the names of the request's headers."""
+    return any(name.lower().startswith("impersonate-") for name in headers)
 
 
 def response_headers(headers: Iterable[tuple[str, str]], upgrade: str = "") -> Headers:
