@@ -102,16 +102,7 @@ async def install(admin: Client, port: int) -> None:
 
 async def install_api_services(admin: Client, port: int, *groups: str) -> None:
     """Let the parent's API server ask the hub at this port for API groups once it is ready; wait until that works."""
-
-    async def ready() -> bool:
-        async with aiohttp.ClientSession() as session:
-            try:
-                async with session.get(f"https://127.0.0.1:{port}/readyz", ssl=False) as answer:
-                    return answer.status == 200
-            except aiohttp.ClientError:
-                return False
-
-    await eventually(ready)
+    await serves(port)
     rendered = _render("api_services.yaml.j2", port)
     services = [service for service in rendered if service["spec"]["group"] in (groups or (SHADOW_GROUP,))]
     await _apply(admin, services)
@@ -121,6 +112,20 @@ async def install_api_services(admin: Client, port: int, *groups: str) -> None:
         return all(condition_is_true(service, "Available") for service in found)
 
     await eventually(available)
+
+
+async def serves(port: int) -> None:
+    """Wait until the hub at this port is ready."""
+    async with aiohttp.ClientSession() as session:
+
+        async def ready() -> bool:
+            try:
+                async with session.get(f"https://127.0.0.1:{port}/readyz", ssl=False) as answer:
+                    return answer.status == 200
+            except aiohttp.ClientError:
+                return False
+
+        await eventually(ready)
 
 
 async def remove_api_services(admin: Client, port: int) -> None:

@@ -1,10 +1,12 @@
 """A child that is reached through the parent: hub and agent as processes, and callers of every kind."""
 
+import asyncio
 import base64
 import json
 import random
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import aiohttp
@@ -13,9 +15,72 @@ from clusternet_engine.kube.config import ClusterConfig
 from clusternet_engine.kube.resources import CLUSTER_ROLE_BINDINGS, SECRETS
 from clusternet_engine.kube.tls import client_context
 from clusternet_lab import Lab, programs
-from hub_site import QUICK_LEASE, eventually
+from hub_site import QUICK_LEASE, HubProcess, eventually, serves
 
 GATES = "--feature-gates=SocketConnection=true"
+
+
+class TunnelHub:
+    """A hub that serves the tunnels, and may be replaced by another one."""
+
+    def __init__(self, kubeconfig: Path, log: Path, port: int) -> None:
+        self._kubeconfig = kubeconfig
+        self._log = log
+        self._port = port
+        self._flags = ("--bind-address=127.0.0.1", f"--secure-port={port}", f"{GATES},Deployer=true")
+        self.start()
+
+    @property
+    def log(self) -> str:
+        return self.process.log
+
+    def start(self) -> None:
+        self.process = HubProcess(self._kubeconfig, self._log, *self._flags)
+
+    async def is_ready(self) -> None:
+        """Wait until it serves."""
+        await serves(self._port)
+
+
+class Wire:
+    """A TCP connection's way to a server on this machine, which can be cut; use as ``async with``."""
+
+    def __init__(self, port: int) -> None:
+        self._target = port
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    async def __aenter__(self) -> "Wire":
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        self.cut()
+
+    def cut(self) -> None:
+        """Reset every connection."""
+        for writer in self._writers:
+            writer.transport.abort()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        with suppress(OSError):
+            onward, out = await asyncio.open_connection("127.0.0.1", self._target)
+            self._writers.add(out)
+            await asyncio.gather(_pump(reader, out), _pump(onward, writer), return_exceptions=True)
+            self._writers.discard(out)
+        self._writers.discard(writer)
+        writer.close()
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        while data := await reader.read(2**16):
+            writer.write(data)
+            await writer.drain()
+    finally:
+        writer.close()
 
 
 class TunnelSite:
@@ -36,10 +101,15 @@ class TunnelSite:
         self.agent: AgentProcess
         self._flags: tuple[str, ...] = ()
 
-    async def start(self, *flags: str) -> None:
-        """Register, wait for the tunnel, and have a token of an administrator of the child."""
+    async def start(self, *flags: str, url: str | None = None) -> None:
+        """Register, wait for the tunnel, and have a token of an administrator of the child.
+
+        Args:
+            flags: of the agent.
+            url: by which the agent reaches the parent.
+        """
         self._flags = (GATES, *QUICK_LEASE, *flags)
-        await self.site.prepare()
+        await self.site.prepare(url=url)
         binding = {
             "apiVersion": "rbac.authorization.k8s.io/v1",
             "kind": "ClusterRoleBinding",

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,20 @@ import pytest
 from agent_site import AgentSite
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.config import ClusterConfig
+from clusternet_engine.kube.resources import SOCKETS
 from clusternet_lab import Lab, programs
 from clusternet_lab.progress import Silent
-from hub_site import Applicant, HubProcess, Hubs, account_kubeconfig, install
+from hub_site import (
+    Applicant,
+    HubProcess,
+    Hubs,
+    account_kubeconfig,
+    install,
+    install_api_services,
+    remove_api_services,
+)
 from publishing_site import PublishingSite
+from tunnel_site import TunnelHub, TunnelSite
 
 
 @pytest.fixture(scope="session")
@@ -105,3 +116,31 @@ async def site(lab: Lab, tmp_path: Path) -> AsyncIterator[AgentSite]:
         site = AgentSite(lab, child, parent, tmp_path)
         yield site
         await site.clean_up()
+
+
+@pytest.fixture(scope="module")
+def tunnel_hub(hub_kubeconfig: Path, lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TunnelHub]:
+    """A hub that serves the tunnels through the parent's API server."""
+    port = lab.cluster("parent").engine_port
+    hub = TunnelHub(hub_kubeconfig, tmp_path_factory.mktemp("hub") / "hub.log", port)
+
+    async def as_admin(work: Any, *arguments: str) -> None:
+        async with Client(ClusterConfig.from_kubeconfig(lab.cluster("parent").kubeconfig), qps=0) as admin:
+            await work(admin, port, *arguments)
+
+    try:
+        asyncio.run(as_admin(install_api_services, SOCKETS.group))
+        yield hub
+    finally:
+        asyncio.run(as_admin(remove_api_services))
+        hub.process.end()
+
+
+@pytest.fixture
+async def tunnel(lab: Lab, tunnel_hub: TunnelHub, site: AgentSite, tmp_path: Path) -> AsyncIterator[TunnelSite]:
+    """A child with a tunnel, for one test."""
+    async with AsyncExitStack() as stack:
+        tunnel = TunnelSite(lab, site, tmp_path)
+        stack.push_async_callback(tunnel.end)
+        await tunnel.start()
+        yield tunnel

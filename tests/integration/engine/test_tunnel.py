@@ -8,73 +8,22 @@ import os
 import subprocess
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
 from agent_site import AgentSite
-from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.config import ClusterConfig
 from clusternet_engine.kube.resources import SECRETS, Resource
 from clusternet_engine.kube.tls import client_context
 from clusternet_lab import Lab, programs
 from deploying import Deployed
-from hub_site import HubProcess, eventually, install_api_services, remove_api_services
+from hub_site import eventually
 from publishing import FakeCluster, config_map
-from tunnel_site import GATES, TunnelSite, kubectl
+from tunnel_site import GATES, TunnelHub, TunnelSite, kubectl
 
-GROUP = "proxies.clusternet.io"
 ADMIN = "kubernetes-admin"
-HUB_GATES = f"{GATES},Deployer=true"
 CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap", namespaced=True)
-
-
-class TunnelHub:
-    """A hub that serves the tunnels, and may be replaced by another one."""
-
-    def __init__(self, kubeconfig: Path, log: Path, port: int) -> None:
-        self._kubeconfig = kubeconfig
-        self._log = log
-        self._flags = ("--bind-address=127.0.0.1", f"--secure-port={port}", HUB_GATES)
-        self.start()
-
-    @property
-    def log(self) -> str:
-        return self.process.log
-
-    def start(self) -> None:
-        self.process = HubProcess(self._kubeconfig, self._log, *self._flags)
-
-
-@pytest.fixture(scope="module")
-def tunnel_hub(hub_kubeconfig: Path, lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TunnelHub]:
-    """A hub that serves the tunnels through the parent's API server."""
-    port = lab.cluster("parent").engine_port
-    hub = TunnelHub(hub_kubeconfig, tmp_path_factory.mktemp("hub") / "hub.log", port)
-
-    async def as_admin(work: Any, *arguments: str) -> None:
-        async with Client(ClusterConfig.from_kubeconfig(lab.cluster("parent").kubeconfig), qps=0) as admin:
-            await work(admin, port, *arguments)
-
-    try:
-        asyncio.run(as_admin(install_api_services, GROUP))
-        yield hub
-    finally:
-        asyncio.run(as_admin(remove_api_services))
-        hub.process.end()
-
-
-@pytest.fixture
-async def tunnel(lab: Lab, tunnel_hub: TunnelHub, site: AgentSite, tmp_path: Path) -> AsyncIterator[TunnelSite]:
-    """A child with a tunnel, for one test."""
-    async with AsyncExitStack() as stack:
-        tunnel = TunnelSite(lab, site, tmp_path)
-        stack.push_async_callback(tunnel.end)
-        await tunnel.start()
-        yield tunnel
 
 
 def admin_extras(lab: Lab) -> tuple[str, str]:

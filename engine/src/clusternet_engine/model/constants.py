@@ -51,6 +51,8 @@ RENDERED_FEEDS_ANNOTATION = "apps.clusternet.io/rendered-feeds"
 RENDERING_PROBLEMS_ANNOTATION = "apps.clusternet.io/rendering-problems"
 REBALANCE_ANNOTATION = "apps.clusternet.io/rebalance"
 """Not in Clusternet's own API: `"true"` on a Subscription divides replicas anew when clusters come, go or are lost."""
+SERVING_ANNOTATION = "clusternet.io/serving-at"
+"""Of APIServices, not in Clusternet's own API: when the hub served although the parent's API server didn't ask it."""
 KUBECTL_LAST_APPLIED_ANNOTATION = "kubectl.kubernetes.io/last-applied-configuration"
 
 # Finalizers
@@ -66,6 +68,7 @@ PREFER_NO_SCHEDULE = "PreferNoSchedule"
 
 # Conditions of ManagedClusters and their reasons
 READY = "Ready"
+AVAILABLE = "Available"
 MANAGED_CLUSTER_READY = "ManagedClusterReady"
 MANAGED_CLUSTER_NOT_READY = "ManagedClusterNotReady"
 CLUSTER_STATUS_UNKNOWN = "ClusterStatusUnknown"

@@ -13,6 +13,7 @@ from clusternet_engine.answers import json_answer, refuse, status_answer
 from clusternet_engine.hub import feeds
 from clusternet_engine.hub.api.authentication import Authenticator
 from clusternet_engine.hub.api.authorization import Authorizer
+from clusternet_engine.hub.api.availability import Availability
 from clusternet_engine.hub.api.catalog import Catalog
 from clusternet_engine.hub.api.groups import (
     ApiGroup,
@@ -80,6 +81,7 @@ class ApiServer:
         self._groups: Sequence[ApiGroup] = [group for gate, group in groups.items() if settings.enabled(gate)]
         self._openapi = OpenApi(schemas, self._catalog)
         group_versions = [f"{group.version}.{group.group}" for group in self._groups]
+        self._availability = Availability(client, self._catalog.api_services, group_versions)
         self._trust = Trust(
             client,
             tls,
@@ -106,6 +108,7 @@ class ApiServer:
                 tasks.create_task(self._follow_authority(), name="client authority")
                 tasks.create_task(self._catalog.run(), name="catalog")
                 tasks.create_task(self._trust.run(), name="trust")
+                tasks.create_task(self._availability.run(), name="availability")
                 tasks.create_task(self._openapi.run(), name="openapi")
         finally:
             await self._proxy.close()
