@@ -41,17 +41,22 @@ def path(cluster_id: str) -> str:
     return f"{constants.PROXIES_API}/{constants.SOCKETS}/{cluster_id}/proxy/direct"
 
 
-def through(parent: Access, cluster_id: str, token: str) -> Access:
-    """Access to a child through its parent: by the parent's user, who shows the child this token.
-
-    Raises ConfigError when that user is an impersonated one already, because a request can impersonate only one.
-    """
+def require_own_user(parent: Access) -> None:
+    """Raise ConfigError when the parent's user is an impersonated one, because a request can impersonate only one."""
     if any(name.startswith("impersonate-") for name in parent.headers):
         raise ConfigError(
             "impersonate_user",
             f"Children are reached by impersonating the user {constants.PROXY_USER} at the parent, so nobody else can "
             "be impersonated there. Leave impersonate_user and impersonate_groups, or `as` in the kubeconfig, out.",
         )
+
+
+def through(parent: Access, cluster_id: str, token: str) -> Access:
+    """Access to a child through its parent: by the parent's user, who shows the child this token.
+
+    Raises ConfigError when that user is an impersonated one already.
+    """
+    require_own_user(parent)
     return replace(
         parent,
         server=parent.server + path(cluster_id),

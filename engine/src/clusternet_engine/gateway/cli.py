@@ -105,7 +105,11 @@ async def _serve(settings: Settings, access: ClientFlags, arguments: Sequence[st
         url=f"https://{LOOPBACK}:{listener.getsockname()[1]}",
         ca=pair.certificate,
         token=secrets.token_urlsafe(32),
-        about={"pid": os.getpid(), "arguments": list(arguments), "parent": _digest(access.kubeconfig)},
+        about={
+            "pid": os.getpid(),
+            "command": [sys.argv[0], *arguments],
+            "parent": _digest(access.kubeconfig),
+        },
     )
     async with (
         Client(config, qps=access.qps, burst=access.burst, user_agent=names.GATEWAY) as parent,

@@ -66,7 +66,12 @@ def kubeconfig(entrance: Entrance, chosen: Mapping[str, str]) -> Object:
         "users": [{"name": names.GATEWAY, "user": {"token": entrance.token}}],
         "contexts": [{"name": context, "context": {"cluster": context, "user": names.GATEWAY}} for context in chosen],
         "current-context": next(iter(chosen), ""),
-        "extensions": [{"name": EXTENSION, "extension": {"url": entrance.url, **entrance.about}}],
+        "extensions": [
+            {
+                "name": EXTENSION,
+                "extension": {"url": entrance.url, "certificate-authority-data": authority, **entrance.about},
+            }
+        ],
     }
 
 

@@ -45,7 +45,7 @@ def test_a_kubeconfig_leads_to_the_gateway():
 
 def test_a_gateway_knows_its_own_files():
     text = json.dumps(kubeconfig(ENTRANCE, {"austin": "ns3/austin"})).encode()
-    assert about_gateway(text) == {"url": "https://127.0.0.1:4711", "pid": 7}
+    assert about_gateway(text) == {"url": ENTRANCE.url, "certificate-authority-data": "UEVN", "pid": 7}
     for other in (b"", b"apiVersion: v1\nkind: Config\n", b"[]", b"{}", b'{"extensions": []}', b'{"extensions": 1}'):
         assert about_gateway(other) is None
 

@@ -14,6 +14,7 @@ PARENT_MODULES = (
     "child_object",
     "child_object_info",
     "description_info",
+    "gateway",
     "globalization",
     "helm_chart",
     "localization",
