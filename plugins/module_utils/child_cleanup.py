@@ -211,7 +211,7 @@ def _key(resource: Resource, obj: Mapping[str, Any]) -> tuple:
 
 def _process(lease: Mapping[str, Any], can_register: bool) -> dict[str, str]:
     """An agent that is no Deployment, which nobody can stop through the API."""
-    holder = (lease.get("spec") or {}).get("holderIdentity") or "unknown"
+    host = ((lease.get("spec") or {}).get("holderIdentity") or "an unknown host").partition("_")[0]
     fate = (
         "it wasn't installed by the role clusternet.core.agent, so stop it, or it may register anew"
         if can_register
@@ -219,7 +219,7 @@ def _process(lease: Mapping[str, Any], can_register: bool) -> dict[str, str]:
     )
     return {
         "where": "host",
-        "what": f"the agent's process, {holder}",
+        "what": f"the agent's process on {host}",
         "why": f"It runs outside of the cluster, where nothing can stop it through the API; {fate}. {_ROLE}",
     }
 

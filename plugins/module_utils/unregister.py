@@ -143,16 +143,17 @@ class Removal:
 
         The child goes first, because the way there is what the parent has of it, and because its agent would register
         again. On the parent the request goes first, because a parent that sees it without its cluster may register the
-        cluster anew. Without I(force), raises ClusternetError while something is deployed through the namespace.
+        cluster anew; what was deployed is given up after the cluster, because a parent deploys to clusters that it has.
+        Without I(force), raises ClusternetError while something is deployed through the namespace.
         """
         namespace = self._registered.namespace_name
         deployed = self._deployed(namespace, force) if namespace else []
         untouched = None if self._registered.leaving else self._clean_child()
-        self._give_up(deployed)
         self._delete_named(CLUSTER_REGISTRATION_REQUESTS, request_name(self._registered.cluster_id))
         if self._registered.cluster is not None:
             self._delete(MANAGED_CLUSTERS, self._registered.cluster)
         if namespace:
+            self._give_up(namespace, deployed)
             self._revoke(namespace)
         for resource in (CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES):
             self._delete_named(resource, request_name(self._registered.cluster_id))
@@ -177,12 +178,8 @@ class Removal:
         )
 
     def _deployed(self, namespace: str, force: bool) -> list[tuple[Resource, dict[str, Any]]]:
-        """What is deployed through the namespace; raises ClusternetError if there is anything, without I(force)."""
-        found = [
-            (resource, item)
-            for resource in _DEPLOYING
-            for item in _list(self._client, resource.path(namespace=namespace))
-        ]
+        """What deploys through the namespace; raises ClusternetError if anything is deployed, without I(force)."""
+        found = self._deploying(namespace)
         if found and not force:
             names = [f"{resource.kind} {item['metadata']['name']}" for resource, item in found]
             raise ClusternetError(
@@ -195,6 +192,13 @@ class Removal:
         if force:
             found += [(LOCALIZATIONS, item) for item in _list(self._client, LOCALIZATIONS.path(namespace=namespace))]
         return found
+
+    def _deploying(self, namespace: str) -> list[tuple[Resource, dict[str, Any]]]:
+        return [
+            (resource, item)
+            for resource in _DEPLOYING
+            for item in _list(self._client, resource.path(namespace=namespace))
+        ]
 
     def _clean_child(self) -> Optional[str]:
         """Remove what is on the child; why that wasn't tried, None if it was.
@@ -238,18 +242,21 @@ class Removal:
             "ChildNotClean",
         )
 
-    def _give_up(self, deployed: Iterable[tuple[Resource, dict[str, Any]]]) -> None:
-        """Remove what deploys, and say which objects in the child nobody looks after any more."""
-        for resource, item in deployed:
-            self._delete_for_good(resource, item)
-            self.left += [
-                {
-                    "where": "child",
-                    "what": what,
-                    "why": "force gave it up; nobody removes or updates it any more",
-                }
-                for what in _deploys(resource, item)
-            ]
+    def _give_up(self, namespace: str, deployed: list[tuple[Resource, dict[str, Any]]]) -> None:
+        """Remove what deploys, also what the parent has just made anew; say what nobody looks after any more."""
+        given_up = [what for resource, item in deployed for what in _deploys(resource, item)]
+        why = "force gave it up; nobody removes or updates it any more"
+        self.left += [{"where": "child", "what": what, "why": why} for what in given_up]
+        for _attempt in range(_CONFLICTS):
+            for resource, item in deployed:
+                try:
+                    self._delete_for_good(resource, item)
+                except ApiError as error:
+                    if error.status != 409:
+                        raise
+            if not deployed or self._reconciler.check_mode:
+                return
+            deployed = self._deploying(namespace)
 
     def _revoke(self, namespace: str) -> None:
         """Take away the credentials: the child's on the parent, and the parent's on the child."""
@@ -286,7 +293,9 @@ class Removal:
 
     def _delete(self, resource: Resource, obj: Optional[dict[str, Any]]) -> None:
         if obj is not None and self._reconciler.delete(resource, obj).changed:
-            self.removed.append({"where": "parent", "what": describe({"kind": resource.kind, **obj})})
+            removed = {"where": "parent", "what": describe({"kind": resource.kind, **obj})}
+            if removed not in self.removed:
+                self.removed.append(removed)
 
     def _delete_for_good(self, resource: Resource, obj: dict[str, Any]) -> None:
         """Delete, then take Clusternet's finalizer off: on an object that is going nobody can put it back."""

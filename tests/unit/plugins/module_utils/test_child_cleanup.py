@@ -106,7 +106,7 @@ def test_registration_and_rights_go_first_and_the_binding_that_does_it_last() ->
     ]
     (process,) = found.stays
     assert process["where"] == "host"
-    assert "edge-host_1" in process["what"]
+    assert process["what"] == "the agent's process on edge-host"
     assert "only waits" in process["why"]
 
 

@@ -63,7 +63,7 @@ def test_the_child_is_cleaned_up_before_the_parent(parent, run_module):
         ("parent", "ManagedCluster ns-1/edge-1"),
         ("parent", "Secret ns-1/child-cluster-deployer"),
     ]
-    assert [item["what"] for item in cluster["left"] if item["where"] == "host"] == ["the agent's process, edge-host_1"]
+    assert [item["what"] for item in cluster["left"] if item["where"] == "host"] == ["the agent's process on edge-host"]
     assert result["diff"][0]["before_header"] == f"edge-1: Secret/{SYSTEM}/clusternet-agent-cluster-registration"
     assert parent.writes == []
 
