@@ -9,7 +9,6 @@ import math
 import secrets
 import socket
 import time
-import uuid
 from contextlib import AbstractAsyncContextManager
 from urllib.parse import urlsplit
 
@@ -21,6 +20,7 @@ from clusternet_engine.kube.backoff import Backoff
 from clusternet_engine.kube.cache import Change
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.errors import ApiError, Conflict, ConnectionFailed, NotFound
+from clusternet_engine.kube.holders import own_identity
 from clusternet_engine.kube.informer import Informer
 from clusternet_engine.kube.lease import LeaderElector
 from clusternet_engine.kube.resources import LEASES, Object
@@ -83,7 +83,7 @@ class Peers:
         await self._leases.wait_synced(math.inf)
         own = Peer(
             id=self._id,
-            identity=f"{socket.gethostname()}_{uuid.uuid4()}",
+            identity=own_identity(),
             host=await self._address(),
             port=self._peering.port,
             token=self._token,
