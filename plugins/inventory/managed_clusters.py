@@ -32,6 +32,8 @@ description:
     C(capacity) and C(allocatable) (sums over the nodes as Kubernetes quantities), C(cluster_cidr), C(service_cidr),
     C(app_pusher), C(use_socket). What the agent did not report is V(null), V(0) or empty."
   - "C(clusternet_object): the whole ManagedCluster, only with O(full_object)."
+  - "C(clusternet_environment): environment variables by which Kubernetes programs reach the cluster, only with
+    O(gateway_kubeconfig). They name files and hold no secrets."
   - Text written by clusters is never evaluated as a template.
   - The name of a host is the name of its cluster. Where clusters in different namespaces want the same name, or a
     name belongs to a group, each of them is called C(name.namespace) and a warning says so.
@@ -99,6 +101,18 @@ options:
     default: false
     env:
       - name: CLUSTERNET_INVENTORY_SET_LOCAL_CONNECTION
+  gateway_kubeconfig:
+    description:
+      - The kubeconfig that M(clusternet.core.gateway) writes, O(clusternet.core.gateway#module:path) there. Every host
+        gets the variable C(clusternet_environment) then, by which modules of C(kubernetes.core), C(kubectl), C(helm)
+        and C(oc) reach its cluster through the gateway, and a local connection as by O(set_local_connection).
+      - "Use it as C(environment) of a play: C(environment: \"{{ clusternet_environment }}\")."
+      - The gateway needn't run yet when the inventory is read.
+      - The modules of C(kubernetes.core) prefer E(K8S_AUTH_HOST) and credentials in the environment to every
+        kubeconfig, so give the parent by O(kubeconfig) or E(K8S_AUTH_KUBECONFIG), not by those.
+    type: str
+    env:
+      - name: CLUSTERNET_INVENTORY_GATEWAY_KUBECONFIG
   keyed_groups:
     description:
       - Groups made from the values of variables. In the environment as YAML.
@@ -150,6 +164,7 @@ notes:
   - Tokens are never written to the cache, and host variables never hold any.
 seealso:
   - module: clusternet.core.managed_cluster_info
+  - module: clusternet.core.gateway
 """
 
 EXAMPLES = r"""
@@ -185,6 +200,20 @@ cache_connection: ~/.cache/clusternet-inventory
 cache_timeout: 600
 
 ---
+# children.clusternet.yml: tasks of other collections on the clusters, through the gateway that a play before has
+# started by the module clusternet.core.gateway with path: ~/.kube/children
+#
+#   - hosts: clusternet_ready
+#     gather_facts: false
+#     environment: "{{ clusternet_environment }}"
+#     tasks:
+#       - kubernetes.core.k8s:
+#           src: files/web.yml
+plugin: clusternet.core.managed_clusters
+kubeconfig: ~/.kube/parent
+gateway_kubeconfig: ~/.kube/children
+
+---
 # team.clusternet.yml: a user who may list two namespaces only
 plugin: clusternet.core.managed_clusters
 host: https://parent.example.com:6443
@@ -195,6 +224,7 @@ namespaces:
 strict_permissions: false
 """
 
+import os
 from typing import Any
 
 from ansible.errors import AnsibleError, AnsibleParserError
@@ -213,6 +243,7 @@ from ansible_collections.clusternet.core.plugins.plugin_utils.populate import (
     host_variables,
     lookup,
     populate,
+    preferred_to_kubeconfigs,
 )
 from ansible_collections.clusternet.core.plugins.plugin_utils.trust import guard
 
@@ -269,9 +300,14 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             except KeyError as error:
                 return self._no_hostname(options, cluster, f"there is no {error}")
 
-        variables = [host_variables(cluster, self._mark) for cluster in clusters]
+        variables = [host_variables(cluster, self._mark, options.gateway_kubeconfig) for cluster in clusters]
         hosts = populate(self.inventory, clusters, variables, options.default_groups, wanted_name, self.display.warning)
-        if options.set_local_connection:
+        if options.gateway_kubeconfig and (found := preferred_to_kubeconfigs(os.environ)):
+            self.display.warning(
+                f"kubernetes.core heeds {' and '.join(found)} in the environment more than any kubeconfig, so its "
+                "modules wouldn't reach the clusters. Give the parent by kubeconfig instead."
+            )
+        if options.set_local_connection or options.gateway_kubeconfig:
             for host in hosts:
                 for name, value in LOCAL_CONNECTION.items():
                     self.inventory.hosts[host].set_variable(name, value)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -36,6 +37,7 @@ class InventoryOptions:
     default_groups: tuple[str, ...]
     full_object: bool
     set_local_connection: bool
+    gateway_kubeconfig: str | None
     compose: Mapping[str, Any]
     groups: Mapping[str, Any]
     keyed_groups: list[Any]
@@ -80,6 +82,7 @@ def inventory_options(get_option: Callable[[str], Any]) -> InventoryOptions:
         default_groups=tuple(_words(get_option("default_groups"))),
         full_object=flag("full_object"),
         set_local_connection=flag("set_local_connection"),
+        gateway_kubeconfig=_path(get_option("gateway_kubeconfig")),
         compose=_structure("compose", get_option("compose"), dict),
         groups=_structure("groups", get_option("groups"), dict),
         keyed_groups=_structure("keyed_groups", get_option("keyed_groups"), list),
@@ -96,6 +99,10 @@ def _text(value: Any) -> Any:
         return {str(key): _text(item) for key, item in value.items()}
     text = str(value)
     return json.loads(text) if text.startswith("{") else text
+
+
+def _path(value: Any) -> str | None:
+    return os.path.abspath(os.path.expanduser(str(value))) if value else None
 
 
 def _words(value: list[Any] | None) -> list[str]:

@@ -147,6 +147,24 @@ def test_label_selector_is_applied_by_the_server(server, inventory):
     assert [seen.query["labelSelector"] for seen in server.requests] == ["region=us"]
 
 
+def test_the_environment_for_kubernetes_programs(server, inventory, warnings, monkeypatch, tmp_path):
+    server.clusters = [managed_cluster("berlin"), managed_cluster("berlin", namespace="clusternet-b")]
+    found = inventory(host=server.url, gateway_kubeconfig="~/children").get_host("berlin.clusternet-b").vars
+    assert found["clusternet_environment"] == {
+        "K8S_AUTH_KUBECONFIG": f"{tmp_path}/children.d/clusternet-b.berlin",
+        "K8S_AUTH_CONTEXT": "clusternet-b.berlin",
+        "K8S_AUTH_NO_PROXY": "127.0.0.1",
+        "KUBECONFIG": f"{tmp_path}/children.d/clusternet-b.berlin",
+    }
+    assert found["ansible_connection"] == "local"
+    assert not [text for text in warnings if "kubernetes.core" in text]
+    monkeypatch.setenv("K8S_AUTH_HOST", server.url)
+    monkeypatch.setenv("CLUSTERNET_INVENTORY_GATEWAY_KUBECONFIG", "/srv/children")
+    found = inventory().get_host("berlin.clusternet-b").vars["clusternet_environment"]
+    assert found["KUBECONFIG"] == "/srv/children.d/clusternet-b.berlin"
+    assert [text for text in warnings if "K8S_AUTH_HOST in the environment" in text]
+
+
 def test_set_local_connection_uses_the_python_that_runs_ansible(server, inventory):
     server.clusters = [managed_cluster("a")]
     assert "ansible_connection" not in inventory(host=server.url).get_host("a").vars
