@@ -31,8 +31,8 @@ test: .build/test build $(COLLECTION) ## Run every check and test
 unit integration molecule lint: .build/test build $(COLLECTION) ## (unit, integration, molecule, lint) run one part of the tests
 	@nox --tags $@
 
-bench: .build/test build $(COLLECTION) ## Measure, beside the figures to beat
-	@python tests/bench/bench.py
+bench: .build/test build $(COLLECTION) ## Measure, beside the figures to beat (PARTS="registration access publishing modules")
+	@python tests/bench/bench.py $(PARTS)
 
 lock: .build/test ## Pin the newest allowed versions of every package
 	@requirements/lock

@@ -1,13 +1,14 @@
-"""`make bench`: what registering, publishing, tasks and listing cost, beside the figures to beat.
+"""`make bench`: what registering, publishing, reaching children, tasks and listing cost, beside the figures to beat.
 
-A lab of its own is made and removed. Times depend on the machine, so the verdicts on tasks and inventories compare CPU
-time measured in the same run.
+`make bench PARTS="registration access"` measures only these parts, see `PARTS`. A lab of its own is made and removed.
+Times depend on the machine, so the verdicts on tasks and inventories compare CPU time measured in the same run.
 """
 
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from argparse import ArgumentParser
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,15 +16,18 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "support"))
 os.environ["ANSIBLE_COLLECTIONS_PATH"] = str(HERE.parents[1] / ".build" / "collections")
 
+import access  # noqa: E402
 import fleet  # noqa: E402
 import inventory  # noqa: E402
 import registration  # noqa: E402
 import subscriptions  # noqa: E402
 import tasks  # noqa: E402
+from access import Reach  # noqa: E402
 from audit import RequestCounter  # noqa: E402
 from clusternet_lab import Lab  # noqa: E402
-from deployment import Deployment  # noqa: E402
+from deployment import CLUSTERS, Deployment  # noqa: E402
 from inventory import Listing  # noqa: E402
+from programs import Programs  # noqa: E402
 from registration import Registration  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
@@ -134,6 +138,62 @@ def _milliseconds(times: subscriptions.Times) -> str:
     return f"{times.median * 1000:.0f} / {times.p95 * 1000:.0f} ms"
 
 
+def access_rows(found: Reach) -> Iterator[Row]:
+    """Put the figures of requests to children beside the same requests without parent, hub and tunnel.
+
+    The machine decides how long a request takes, so the reference's share of the direct one's time counts as well.
+    """
+    proxied, direct = found.proxied, found.direct
+    yield Row(
+        "GET through the parent, p50 / p95",
+        f"{proxied.median * 1000:.1f} / {proxied.p95 * 1000:.1f} ms",
+        f"{proxied.median / direct.median:.1f} × / {proxied.p95 / direct.p95:.1f} × direct"
+        f" ({direct.median * 1000:.1f} / {direct.p95 * 1000:.1f} ms)",
+        "≤ 3.8 / 5.3 ms or 4.2 × / 5.9 × direct",
+        (proxied.median <= 0.0038 or proxied.median / direct.median <= 4.2)
+        and (proxied.p95 <= 0.0053 or proxied.p95 / direct.median <= 5.9),
+    )
+    yield Row(
+        f"the same over {access.CONNECTIONS} connections",
+        f"{proxied.rate:.0f} requests/s",
+        f"{proxied.rate / direct.rate:.2f} × direct ({direct.rate:.0f} requests/s)",
+        "≥ 494 requests/s",
+        proxied.rate >= 494,
+    )
+    yield Row(
+        f"{access.CROWD} of them at once",
+        f"{proxied.crowd * 1000:.0f} ms",
+        f"{proxied.crowd / direct.crowd:.1f} × direct ({direct.crowd * 1000:.0f} ms)",
+        "≤ 190 ms",
+        proxied.crowd <= 0.19,
+    )
+    yield Row(
+        f"{access.SMALL / 1e6:.0f} MB up / down",
+        f"{proxied.up * 1000:.0f} / {proxied.down * 1000:.0f} ms",
+        f"{proxied.up / direct.up:.1f} × / {proxied.down / direct.down:.1f} × direct"
+        f" ({direct.up * 1000:.0f} / {direct.down * 1000:.0f} ms)",
+        "≤ 42 / 73 ms",
+        proxied.up <= 0.042 and proxied.down <= 0.073,
+    )
+    yield Row(
+        f"{access.LARGE / 1e6:.0f} MB up / down",
+        f"{proxied.upload / 1e6:.0f} / {proxied.download / 1e6:.0f} MB/s",
+        f"{proxied.upload / direct.upload:.2f} × / {proxied.download / direct.download:.2f} × direct"
+        f" ({direct.upload / 1e6:.0f} / {direct.download / 1e6:.0f} MB/s)",
+    )
+    yield Row(
+        "a keystroke in `exec`, there and back",
+        f"{proxied.keystroke * 1000:.2f} ms",
+        f"{proxied.keystroke / direct.keystroke:.1f} × direct ({direct.keystroke * 1000:.2f} ms)",
+    )
+    more = (found.hub_many - found.hub) / access.TUNNELS
+    yield Row(
+        "hub / agent RSS after these",
+        f"{found.hub:.0f} / {found.agent:.0f} MiB",
+        f"hub with {access.TUNNELS} more tunnels {found.hub_many:.0f} MiB, {more * 1024:.0f} KiB each",
+    )
+
+
 def listing_rows(found: Listing) -> Iterator[Row]:
     """Put the listing of a fleet beside its floor."""
     pages = -(-found.size // PAGE)
@@ -154,17 +214,34 @@ def listing_rows(found: Listing) -> Iterator[Row]:
     )
 
 
-def measure(lab: Lab, folder: Path, console: Console) -> Iterator[Row]:
-    """Measure everything; the hub stands still while fleets are listed."""
-    parent = lab.cluster("parent")
-    deployment = Deployment(lab, folder)
-    console.log("deploying")
+def measure_registration(deployment: Deployment, console: Console) -> Iterator[Row]:
+    """Register clusters, one by one and many at once."""
     deployment.ensure()
     console.log("registering")
     yield from registration_rows(registration.registration(deployment))
+
+
+def measure_access(deployment: Deployment, console: Console) -> Iterator[Row]:
+    """Send requests to a child."""
+    deployment.ensure()
+    console.log("reaching a child")
+    yield from access_rows(access.access(deployment))
+
+
+def measure_publishing(deployment: Deployment, console: Console) -> Iterator[Row]:
+    """Publish to children, and to many simulated clusters."""
     deployment.ensure()
     console.log("publishing")
     yield from publishing_rows(subscriptions.publishing(deployment))
+
+
+def measure_modules(deployment: Deployment, console: Console) -> Iterator[Row]:
+    """Run tasks and list fleets; all that is needed are Clusternet's kinds, and a hub would be in the way."""
+    if deployment.parent("GET", f"{CLUSTERS}/managedclusters", limit="1").status == 404:
+        deployment.ensure()
+    if deployment.deployed:
+        Programs(deployment).end()
+    parent = deployment.lab.cluster("parent")
     counter = RequestCounter(parent.audit_log, deployment.parent.get)
     for size in SIZES:
         namespace = f"bench-{size}"
@@ -173,9 +250,19 @@ def measure(lab: Lab, folder: Path, console: Console) -> Iterator[Row]:
         if size == SIZES[0]:
             console.log("running tasks")
             name = fleet.managed_cluster(namespace, 0)["metadata"]["name"]
-            yield from task_rows(tasks.costs(parent.kubeconfig, namespace, name, folder, counter, ROUNDS))
+            costs = tasks.costs(parent.kubeconfig, namespace, name, deployment.folder, counter, ROUNDS)
+            yield from task_rows(costs)
         console.log(f"listing {size:,} ManagedClusters")
-        yield from listing_rows(inventory.listing(parent, namespace, size, folder, counter, ROUNDS))
+        yield from listing_rows(inventory.listing(parent, namespace, size, deployment.folder, counter, ROUNDS))
+
+
+PARTS: dict[str, Callable[[Deployment, Console], Iterator[Row]]] = {
+    "registration": measure_registration,
+    "access": measure_access,
+    "publishing": measure_publishing,
+    "modules": measure_modules,
+}
+"""In an order in which none disturbs the next."""
 
 
 def table(rows: list[Row]) -> Table:
@@ -191,14 +278,21 @@ def table(rows: list[Row]) -> Table:
 
 def main() -> None:
     """Make a lab, measure, print the table, remove the lab."""
+    parser = ArgumentParser(description="Measure, beside the figures to beat.")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"what to measure: {', '.join(PARTS)}; default: all")
+    wanted = parser.parse_args().parts
+    if unknown := set(wanted) - set(PARTS):
+        parser.error(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     progress, out = Console(stderr=True), Console(width=None if sys.stdout.isatty() else 190)
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder:
         try:
             lab = Lab.up(LAB, children=2, audit=True)
-            for row in measure(lab, Path(folder), progress):
-                rows.append(row)
-                progress.log(f"{row.figure}: {row.measured}")
+            deployment = Deployment(lab, Path(folder))
+            for name, measure in PARTS.items():
+                for row in measure(deployment, progress) if name in (wanted or PARTS) else ():
+                    rows.append(row)
+                    progress.log(f"{row.figure}: {row.measured}")
         finally:
             Lab.open(LAB).down()
             out.print(table(rows))
