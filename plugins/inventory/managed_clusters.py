@@ -231,6 +231,7 @@ from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 from ansible_collections.clusternet.core.plugins.module_utils.access import server
 from ansible_collections.clusternet.core.plugins.module_utils.errors import ClusternetError
+from ansible_collections.clusternet.core.plugins.module_utils.gateway_environment import preferred_to_kubeconfigs
 from ansible_collections.clusternet.core.plugins.plugin_utils.fetch import fetch
 from ansible_collections.clusternet.core.plugins.plugin_utils.inventory_options import (
     InventoryOptions,
@@ -243,7 +244,6 @@ from ansible_collections.clusternet.core.plugins.plugin_utils.populate import (
     host_variables,
     lookup,
     populate,
-    preferred_to_kubeconfigs,
 )
 from ansible_collections.clusternet.core.plugins.plugin_utils.trust import guard
 

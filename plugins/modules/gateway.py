@@ -92,6 +92,12 @@ EXAMPLES = r"""
     kubeconfig: "{{ gateway.path }}"
     context: edge-1
 
+- name: Use all of them with any program
+  ansible.builtin.command: helm list --all-namespaces
+  environment: "{{ item.environment }}"
+  loop: "{{ gateway.contexts }}"
+  changed_when: false
+
 - name: Offer the clusters of a region as a ServiceAccount of theirs, for ten minutes without a request at most
   clusternet.core.gateway:
     path: /srv/team-blue/kubeconfig
@@ -148,6 +154,11 @@ contexts:
       description: Where the gateway offers the cluster's API; null in check mode before it runs.
       type: str
       sample: https://127.0.0.1:40123/clusternet-x7k2p/edge-1
+    environment:
+      description: Environment variables by which modules of C(kubernetes.core), C(kubectl), C(helm) and C(oc) reach the
+        cluster. They name files and hold no secrets.
+      type: dict
+      sample: {"KUBECONFIG": "/root/.kube/children.d/clusternet-x7k2p.edge-1"}
 failure:
   description: What went wrong, for programs.
   returned: failure
@@ -172,6 +183,7 @@ from ansible_collections.clusternet.core.plugins.module_utils.auth import AUTH_A
 from ansible_collections.clusternet.core.plugins.module_utils.child_kubeconfig import contexts
 from ansible_collections.clusternet.core.plugins.module_utils.children import CHILDREN_ARGUMENTS
 from ansible_collections.clusternet.core.plugins.module_utils.errors import ConfigError
+from ansible_collections.clusternet.core.plugins.module_utils.gateway_environment import environment
 from ansible_collections.clusternet.core.plugins.module_utils.gateway_process import GatewayProcess, Running, digest
 from ansible_collections.clusternet.core.plugins.module_utils.kubeconfig_sections import cluster_section, user_section
 from ansible_collections.clusternet.core.plugins.module_utils.redact import Redactor
@@ -228,9 +240,14 @@ def started(module: AnsibleModule, doing: Report, process: GatewayProcess) -> No
                 process.stop(running)
             running = process.start(command, config, places)
     if running and (same or not module.check_mode):
-        doing.result.update(url=running.url, pid=running.pid, contexts=running.contexts())
+        doing.result.update(url=running.url, pid=running.pid)
+        offered = running.contexts()
     else:
-        doing.result.update(url=None, pid=0, contexts=[context(name, cluster) for name, cluster in contexts(clusters)])
+        doing.result.update(url=None, pid=0)
+        offered = [predicted(name, cluster) for name, cluster in contexts(clusters)]
+    doing.result["contexts"] = [
+        {**item, "environment": environment(process.path, item["namespace"], item["cluster"])} for item in offered
+    ]
 
 
 def stopped(module: AnsibleModule, doing: Report, process: GatewayProcess) -> None:
@@ -300,7 +317,7 @@ def kubeconfig(parent: access.Access, user: dict[str, Any]) -> str:
     )
 
 
-def context(name: str, cluster: dict[str, Any]) -> dict[str, Any]:
+def predicted(name: str, cluster: dict[str, Any]) -> dict[str, Any]:
     """A context that the kubeconfig is going to have."""
     metadata = cluster["metadata"]
     return {"name": name, "cluster": metadata["name"], "namespace": metadata["namespace"], "server": None}

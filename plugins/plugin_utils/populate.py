@@ -7,10 +7,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ansible.inventory.data import InventoryData
+from ansible_collections.clusternet.core.plugins.module_utils.gateway_environment import environment
 from ansible_collections.clusternet.core.plugins.plugin_utils.managed_cluster import ManagedCluster
 from ansible_collections.clusternet.core.plugins.plugin_utils.naming import ALWAYS, group_names, host_names
 from ansible_collections.clusternet.core.plugins.plugin_utils.trust import trust_as_template
@@ -20,7 +21,6 @@ LOCAL_CONNECTION = {
     "ansible_connection": trust_as_template("local"),
     "ansible_python_interpreter": trust_as_template("{{ ansible_playbook_python }}"),
 }
-_PREFERRED = ("API_KEY", "CA_CERT", "CERT_FILE", "HOST", "KEY_FILE", "PASSWORD", "PROXY", "SSL_CA_CERT", "USERNAME")
 _SIMPLE_KEY = re.compile(r"""[A-Za-z_]\w*(?:\.[A-Za-z_]\w*|\[(?:'[^'\\]*'|"[^"\\]*")\])*""")
 _KEY_PARTS = re.compile(r"""([A-Za-z_]\w*)|\[(?:'([^']*)'|"([^"]*)")\]""")
 
@@ -35,29 +35,8 @@ def host_variables(
     """
     fields: dict[str, Any] = dict(cluster)
     if gateway_kubeconfig:
-        fields["environment"] = environment(cluster, gateway_kubeconfig)
+        fields["environment"] = environment(gateway_kubeconfig, cluster["namespace"], cluster["name"])
     return {PREFIX + name: mark(value) for name, value in fields.items()}
-
-
-def environment(cluster: ManagedCluster, gateway_kubeconfig: str) -> dict[str, str]:
-    """The environment in which Kubernetes programs reach a cluster, by the file that the gateway writes for it alone.
-
-    That file has one context, which must be named where somebody's own environment names another. Nor may a proxy for
-    the parent be used on the way to the gateway.
-    """
-    context = f"{cluster['namespace']}.{cluster['name']}"
-    path = f"{gateway_kubeconfig}.d/{context}"
-    return {
-        "K8S_AUTH_KUBECONFIG": path,
-        "K8S_AUTH_CONTEXT": context,
-        "K8S_AUTH_NO_PROXY": "127.0.0.1",
-        "KUBECONFIG": path,
-    }
-
-
-def preferred_to_kubeconfigs(environ: Mapping[str, str]) -> list[str]:
-    """Those variables that kubernetes.core heeds even where a kubeconfig is given; they can't be unset for a task."""
-    return sorted(f"K8S_AUTH_{name}" for name in _PREFERRED if environ.get(f"K8S_AUTH_{name}"))
 
 
 def populate(
