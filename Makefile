@@ -12,7 +12,7 @@ PIP := .venv/bin/python -m pip --quiet
 WHEEL := roles/engine/files/requirements.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo down build test unit integration molecule lint bench lock clean
+.PHONY: help demo down build test unit integration molecule lint fuzz bench lock clean
 
 help: ## Show this help
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -30,6 +30,9 @@ test: .build/test build $(COLLECTION) ## Run every check and test
 
 unit integration molecule lint: .build/test build $(COLLECTION) ## (unit, integration, molecule, lint) run one part of the tests
 	@nox --tags $@
+
+fuzz: .build/test ## Let the tunnel read garbage for ten minutes
+	@nox --session fuzz
 
 bench: .build/test build $(COLLECTION) ## Measure, beside the figures to beat (PARTS="registration access publishing modules")
 	@python tests/bench/bench.py $(PARTS)

@@ -145,6 +145,12 @@ def unit(session: nox.Session) -> None:
     session.run("pytest", "tests/unit", *session.posargs)
 
 
+@nox.session(default=False)
+def fuzz(session: nox.Session) -> None:
+    """The tunnel's decoder and sessions against whatever may arrive, for ten minutes or as `-- --seconds` says."""
+    session.run("python", "tests/fuzz/tunnel.py", *session.posargs)
+
+
 @nox.session(tags=["integration"])
 def integration(session: nox.Session) -> None:
     """Everything against the real API servers of labs: two halves side by side, since most of the time is waiting."""
