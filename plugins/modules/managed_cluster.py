@@ -142,11 +142,16 @@ EXAMPLES = r"""
     names: [edge-1]
     sync_mode: Dual
 
-- name: Unregister a cluster, and leave everything as it is unless its agent can be removed, too
+- name: Unregister a cluster, and clean it up if it can be reached
   clusternet.core.managed_cluster:
     names: [edge-1]
     state: absent
-    clean_child: required
+    wait: true
+  register: unregistered
+
+- name: Show what has to be removed by other means
+  ansible.builtin.debug:
+    var: unregistered.clusters[0].left
 
 - name: Unregister a cluster that is dead
   clusternet.core.managed_cluster:
