@@ -34,8 +34,8 @@ class TunnelHub:
     def log(self) -> str:
         return self.process.log
 
-    def start(self) -> None:
-        self.process = HubProcess(self._kubeconfig, self._log, *self._flags)
+    def start(self, *flags: str) -> None:
+        self.process = HubProcess(self._kubeconfig, self._log, *self._flags, *flags)
 
     async def is_ready(self) -> None:
         """Wait until it serves."""

@@ -1,0 +1,189 @@
+"""Who may use tunnels, as whom, where they lead, and what is told of it (spec/04 §6)."""
+
+import base64
+import re
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import aiohttp
+import pytest
+from agent_site import AgentSite
+from clusternet_engine.kube.client import Client
+from clusternet_engine.kube.config import ClusterConfig
+from clusternet_engine.kube.resources import CLUSTER_ROLE_BINDINGS, SECRETS, SERVICE_ACCOUNTS
+from clusternet_lab import Lab
+from hub_site import eventually
+from stand_in import StandIn, stand_in
+from tunnel_site import TunnelHub, TunnelSite
+
+USER = {"Impersonate-User": "clusternet"}
+NAMESPACE = "default"
+
+
+class Users:
+    """ServiceAccounts of the parent; all go in the end."""
+
+    def __init__(self, parent: Client, stack: AsyncExitStack) -> None:
+        self._parent = parent
+        self._stack = stack
+
+    async def make(self, *, may_use_tunnels: bool) -> str:
+        """Make one and return its token."""
+        name = f"user-{uuid.uuid4().hex[:8]}"
+        await self._parent.create(SERVICE_ACCOUNTS, {"metadata": {"name": name}}, NAMESPACE)
+        self._stack.push_async_callback(self._parent.delete, SERVICE_ACCOUNTS, name, NAMESPACE)
+        if may_use_tunnels:
+            binding = {
+                "metadata": {"name": name},
+                "roleRef": {
+                    "apiGroup": "rbac.authorization.k8s.io",
+                    "kind": "ClusterRole",
+                    "name": "clusternet:system:socketsproxy",
+                },
+                "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": NAMESPACE}],
+            }
+            await self._parent.create(CLUSTER_ROLE_BINDINGS, binding)
+            self._stack.push_async_callback(self._parent.delete, CLUSTER_ROLE_BINDINGS, name)
+        metadata = {"name": name, "annotations": {"kubernetes.io/service-account.name": name}}
+        secret = {"type": "kubernetes.io/service-account-token", "metadata": metadata}
+        await self._parent.create(SECRETS, secret, NAMESPACE)
+
+        async def token() -> str:
+            return str(((await self._parent.get(SECRETS, name, NAMESPACE)).get("data") or {}).get("token") or "")
+
+        return base64.b64decode(await eventually(token)).decode()
+
+
+@pytest.fixture
+async def users(parent: Client) -> AsyncIterator[Users]:
+    """Makes users for one test."""
+    async with AsyncExitStack() as stack:
+        yield Users(parent, stack)
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[StandIn]:
+    """What the hub shall not reach, unless the agent's operator says so."""
+    async with stand_in() as made:
+        yield made
+
+
+async def refusal(caller: aiohttp.ClientSession, path: str, **headers: str) -> tuple[int, str]:
+    """Return status and text of an answer."""
+    async with caller.get(path, headers={name.replace("_", "-"): value for name, value in headers.items()}) as answer:
+        return answer.status, await answer.text()
+
+
+async def test_named_users_may_what_they_are_bound_to(tunnel: TunnelSite, users: Users) -> None:
+    namespaces = f"{tunnel.path}/api/v1/namespaces"
+    bound = await users.make(may_use_tunnels=True)
+    unbound = await users.make(may_use_tunnels=False)
+    token = {"Impersonate-Extra-Clusternet-Token": tunnel.token}
+    async with tunnel.caller(bound) as caller:
+
+        async def may() -> bool:
+            return (await refusal(caller, namespaces, **USER, **token))[0] == 200
+
+        await eventually(may, 30, "the binding has its effect")
+        status, text = await refusal(caller, namespaces)
+        assert status == 403
+        assert 'User \\"system:anonymous\\"' in text, "at the child, as no credential of it is shown"
+        for headers, denied in (
+            ({"Impersonate-User": "jane", **token}, 'impersonate resource \\"users\\"'),
+            ({**USER, "Impersonate-Group": "system:masters", **token}, 'impersonate resource \\"groups\\"'),
+            ({**USER, "Impersonate-Extra-Other": "x", **token}, 'impersonate resource \\"userextras/other\\"'),
+        ):
+            status, text = await refusal(caller, namespaces, **headers)
+            assert (status, denied in text) == (403, True), text
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await caller.ws_connect(tunnel.path.removesuffix("/proxy/direct"))
+        assert refused.value.status == 403, "whoever may use tunnels may not open one"
+    async with tunnel.caller(unbound) as caller:
+        for headers in ({}, USER, {**USER, **token}):
+            assert (await refusal(caller, namespaces, **headers))[0] == 403, headers
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await caller.ws_connect(tunnel.path.removesuffix("/proxy/direct"))
+        assert refused.value.status == 403
+    async with tunnel.caller() as admin:
+        status, text = await refusal(admin, namespaces, **{"Impersonate-User": "jane", **token})
+        assert status == 403
+        assert 'User \\"jane\\"' in text, "a foreign user is asked what he may himself"
+
+
+async def test_the_agent_decides_where_a_tunnel_leads(
+    lab: Lab, tunnel_hub: TunnelHub, site: AgentSite, server: StandIn, tmp_path: Path
+) -> None:
+    async with stand_in() as allowed:
+        tunnel = TunnelSite(lab, site, tmp_path)
+        await tunnel.start(f"--socket-destinations=127.0.0.1:{allowed.port},10.0.0.0/8")
+        forbidden = (
+            f"127.0.0.1:{server.port}",
+            f"localhost:{server.port}",
+            f"127.0.0.2:{allowed.port}",
+            "169.254.169.254",
+            "metadata.google.internal",
+        )
+        async with tunnel.caller() as caller:
+            for host in (f"127.0.0.1:{allowed.port}", f"localhost:{allowed.port}"):
+                path = tunnel.path.replace("/direct", f"/http/{host}/blocks/5")
+                assert (await refusal(caller, path))[0] == 200, host
+            for host in forbidden:
+                status, text = await refusal(caller, tunnel.path.replace("/direct", f"/http/{host}/blocks/5"))
+                assert status == 502, text
+                assert f"cannot reach {host}" in text
+        assert server.sent == 0
+        for host in forbidden[:3]:
+            assert f"the hub asked for {host}, which is not among the allowed destinations" in site.log
+        await tunnel.end()
+
+
+async def test_nothing_secret_is_logged(
+    lab: Lab, tunnel_hub: TunnelHub, site: AgentSite, server: StandIn, tmp_path: Path, users: Users
+) -> None:
+    """Not even by programs that tell everything. (The parent's audit log has the extras, by its nature.)"""
+    tunnel_hub.process.stop()
+    tunnel_hub.start("--v=10")
+    await tunnel_hub.is_ready()
+    tunnel = TunnelSite(lab, site, tmp_path)
+    await tunnel.start("--v=10")
+    admin = ClusterConfig.from_kubeconfig(lab.cluster(AgentSite.cluster).kubeconfig)
+    assert admin.client_certificate is not None
+    assert admin.client_key is not None
+    certificate, key = (base64.b64encode(pem).decode() for pem in (admin.client_certificate, admin.client_key))
+    bound = await users.make(may_use_tunnels=True)
+    token = {"Impersonate-Extra-Clusternet-Token": tunnel.token}
+    pair = {"Impersonate-Extra-Clusternet-Certificate": certificate, "Impersonate-Extra-Clusternet-PrivateKey": key}
+    async with tunnel.caller(bound) as caller:
+        for headers in (token, pair, token | pair, {**pair, "Impersonate-Extra-Clusternet-PrivateKey": key[1:]}):
+            for path in ("/api/v1/namespaces", "/nothing", "/api/v1/namespaces?watch=true&timeoutSeconds=1"):
+                await refusal(caller, tunnel.path + path, **USER, **headers)
+            await refusal(caller, server.path(tunnel.path) + "/blocks/5", **USER, **headers)
+        tunnel.agent.kill()
+        await refusal(caller, f"{tunnel.path}/version", **USER, **token)
+    dedicated = await site.child.get(SECRETS, "parent-cluster", site.namespace)
+    registration = await site.child.get(SECRETS, "clusternet-agent-cluster-registration", site.namespace)
+    secrets = {
+        "token of the child": tunnel.token,
+        "key": key,
+        "key as PEM": "PRIVATE KEY",
+        "certificate": certificate,
+        "token of the user": bound,
+        "token of the agent": base64.b64decode(dedicated["data"]["token"]).decode(),
+        "bootstrap token": base64.b64decode(registration["data"]["regToken"]).decode().partition(".")[2],
+    }
+    logs = {
+        "hub": tunnel_hub.log,
+        "agent": site.log,
+        "parent": lab.cluster("parent").layout.log("kube-apiserver").read_text(),
+    }
+    for program in ("hub", "agent"):
+        assert re.search(r"^D\d{4} ", logs[program], re.MULTILINE), "it tells everything"
+    for program, log in logs.items():
+        for what, secret in secrets.items():
+            assert secret not in log, f"{what} in the log of {program}"
+    await tunnel.end()
+    tunnel_hub.process.stop()
+    tunnel_hub.start()
+    await tunnel_hub.is_ready()
