@@ -187,33 +187,65 @@ def test_a_cluster_that_is_not_reached(
 
 
 @pytest.mark.timeout(600)
-def test_a_namespace_that_others_use_and_rights_that_are_not_enough(
+def test_rights_that_are_not_enough(deployment: Deployment, play: Callable[..., Run]) -> None:
+    child = deployment.children["child1"]
+    path = f"{RBAC}/clusterrolebindings/clusternet:app:deployer:admin"
+    binding = child.get(path)
+
+    def rebind(role: str) -> None:
+        metadata = {"name": binding["metadata"]["name"]}
+        body = {**binding, "metadata": metadata, "roleRef": {**binding["roleRef"], "name": role}}
+        assert child("DELETE", path).status == 200
+        assert child("POST", path.rpartition("/")[0], body).status == 201
+
+    rebind("view")
+    try:
+        (limited,) = play(absent("child1", clean_child="required")).results
+    finally:
+        rebind("cluster-admin")
+    assert limited["failed"]
+    assert not limited["changed"]
+    assert "forbidden" in limited["msg"]
+    assert deployment.managed_cluster("child1")
+
+
+@pytest.mark.timeout(600)
+def test_an_agent_in_the_cluster_and_a_namespace_that_others_use(
     deployment: Deployment, play: Callable[..., Run]
 ) -> None:
+    """The agent of Clusternet's chart is a Deployment; here one stands for it beside the process on the host."""
     child = deployment.children["child1"]
-    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "of-others"}}
-    assert child("POST", f"/api/v1/namespaces/{SYSTEM}/configmaps", body).status == 201
-    binding = child.get(f"{RBAC}/clusterrolebindings/clusternet:app:deployer:admin")
+    labels = {"app": "clusternet-agent"}
+    pod = {"serviceAccountName": "clusternet-agent", "containers": [{"name": "agent", "image": "agent:1"}]}
+    agent = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "my-agent", "annotations": {"meta.helm.sh/release-name": "my-agent"}},
+        "spec": {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": pod}},
+    }
+    release = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "sh.helm.release.v1.my-agent.v1", "labels": {"owner": "helm", "name": "my-agent"}},
+        "type": "helm.sh/release.v1",
+    }
+    others = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "of-others"}}
+    assert child("POST", f"/apis/apps/v1/namespaces/{SYSTEM}/deployments", agent).status == 201
+    assert child("POST", f"/api/v1/namespaces/{SYSTEM}/secrets", release).status == 201
+    assert child("POST", f"/api/v1/namespaces/{SYSTEM}/configmaps", others).status == 201
+    (done,) = play(absent("child1", clean_child="required")).results
+    deployment.deployed = False
     try:
-        _answer = child("DELETE", f"{RBAC}/clusterrolebindings/clusternet:app:deployer:admin")
-        narrow = {**binding, "metadata": {"name": binding["metadata"]["name"]}}
-        narrow["roleRef"] = {**binding["roleRef"], "name": "view"}
-        assert child("POST", f"{RBAC}/clusterrolebindings", narrow).status == 201
-        (limited,) = play(absent("child1", clean_child="required")).results
-        assert limited["failed"]
-        assert not limited["changed"]
-        assert "forbidden" in limited["msg"]
-        child("DELETE", f"{RBAC}/clusterrolebindings/clusternet:app:deployer:admin")
-        whole = {**binding, "metadata": {"name": binding["metadata"]["name"]}}
-        assert child("POST", f"{RBAC}/clusterrolebindings", whole).status == 201
-        (done,) = play(absent("child1", clean_child="required")).results
-        deployment.deployed = False
-        assert not done["failed"], done
+        assert not done["failed"], done["msg"]
         (cluster,) = done["clusters"]
-        (stays,) = [item for item in cluster["left"] if item["where"] == "child"]
-        assert stays["what"] == f"Namespace {SYSTEM}"
-        assert "ConfigMap of-others" in stays["why"]
+        (stays,) = cluster["left"]
+        assert stays == {"where": "child", "what": f"Namespace {SYSTEM}", "why": "it is in use: ConfigMap of-others"}
+        removed = places(cluster["removed"], "child")
+        assert f"Deployment {SYSTEM}/my-agent" in removed
+        assert f"Secret {SYSTEM}/sh.helm.release.v1.my-agent.v1" in removed
+        assert removed[-1] == "ClusterRoleBinding clusternet:app:deployer:admin"
         assert child.get(f"/api/v1/namespaces/{SYSTEM}")["status"]["phase"] == "Active"
         assert child("GET", LEASE).status == 404
+        assert child("GET", f"{RBAC}/clusterrolebindings/clusternet:app:deployer:admin").status == 404
     finally:
         child("DELETE", f"/api/v1/namespaces/{SYSTEM}/configmaps/of-others")
