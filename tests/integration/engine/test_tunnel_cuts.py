@@ -185,6 +185,7 @@ async def test_twenty_cuts_under_load(cuttable: Site) -> None:
     assert cuttable.load.failures
     assert cuttable.load.longest < LONGEST_WAIT
     assert max(map(max, back.values())) < RECONNECT, back
+    assert "is held by" not in cuttable.tunnel.site.log, "no agent waits for the lease of one that was killed"
 
 
 async def more(load: Load, good: int) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from clusternet_engine.certificates import self_signed
 from clusternet_engine.kube.tls import client_context, load_key_pair
+from clusternet_engine.tunnel import relay
 from clusternet_engine.tunnel import session as rules
 from clusternet_engine.tunnel import stream as stream_rules
 from clusternet_engine.tunnel.frames import FrameType
@@ -197,6 +198,18 @@ async def test_c5_6_a_refused_dial_tells_why(ends: Any, recorder: Any) -> None:
     hub.open("tcp", f"127.0.0.1:{port}").start(heard)
     assert str(await heard.end) == f"dial tcp 127.0.0.1:{port}: Connection refused"
     assert agent.streams == 0
+
+
+async def test_a_dial_without_an_answer_is_given_up(ends: Any, recorder: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def dial(network: str, address: str, factory: Any) -> asyncio.Transport:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    assert relay.DIAL_TIMEOUT < 10, "so that no request waits for longer"
+    monkeypatch.setattr(relay, "DIAL_TIMEOUT", 0.1)
+    session, _ = await ends.pair(dial)
+    session.open("tcp", "10.255.255.1:80").start(heard := recorder())
+    assert str(await heard.end) == "dial tcp 10.255.255.1:80: no connection within 0.1 s"
 
 
 async def test_c5_7_connect_is_not_for_hubs(ends: Any) -> None:
