@@ -24,7 +24,7 @@ from clusternet_engine.hub.tunnels import Disconnected, Tunnels
 from clusternet_engine.kube.tls import load_key_pair, unverified_context
 from clusternet_engine.model import constants as names
 from clusternet_engine.model.peers import Peer, parse_network
-from clusternet_engine.serving import STOP_TIMEOUT, ServingTLS
+from clusternet_engine.serving import ServingTLS
 from clusternet_engine.tunnel.frames import FrameType, client_payload
 from clusternet_engine.tunnel.relay import relay
 from clusternet_engine.tunnel.session import MAX_MESSAGE, Session
@@ -32,6 +32,8 @@ from clusternet_engine.tunnel.stream import Stream
 
 DIAL_TIMEOUT = 10.0
 """Seconds until the websocket to a peer must be open."""
+STOP_TIMEOUT = 0.1
+"""Seconds for the closing handshakes of peers that have dialled; their sessions don't end by themselves."""
 
 log = logging.getLogger(__name__)
 

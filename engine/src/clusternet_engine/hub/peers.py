@@ -158,7 +158,7 @@ class Peers:
             except PeerUnreachable as error:
                 problem = str(error)
                 if problem != last:
-                    log.warning("hub %s at %s:%d can't be reached, trying again: %s", peer, peer.host, peer.port, error)
+                    log.warning("hub %s can't be reached, trying again: %s", peer, error)
             if time.monotonic() - began > _STEADY:
                 backoff.reset()
         self._followed.discard(peer_id)

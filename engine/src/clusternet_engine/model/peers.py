@@ -51,7 +51,7 @@ class Peer:
         return json.dumps({name: getattr(self, name) for name in fields})
 
     def __str__(self) -> str:
-        return f"{self.id} ({self.identity})" if self.identity else self.id
+        return f"{self.id} at {join_address(self.host, self.port)}" if self.host else self.id
 
 
 def lease_name(peer_id: str) -> str:

@@ -87,7 +87,7 @@ def test_where_it_is_and_how_it_is_called() -> None:
     peer = Peer(id="x7kq2", identity="host_1", host="10.0.0.1", port=8123, token="secret", certificate="PEM")
     assert peer.url == "wss://10.0.0.1:8123/connect"
     assert Peer(id="a", host="fd00::1", port=1, token="t").url == "wss://[fd00::1]:1/connect"
-    assert str(peer) == "x7kq2 (host_1)"
+    assert str(peer) == "x7kq2 at 10.0.0.1:8123"
     assert str(Peer(id="x7kq2")) == "x7kq2"
     assert "secret" not in repr(peer)
 
