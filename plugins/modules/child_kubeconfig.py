@@ -19,7 +19,7 @@ description:
   - The kubeconfig holds the credentials of the parent's user, as they are given to this module, and the token that is
     shown to the cluster. Anybody who can read it can do what these may do.
   - The Python package C(kubernetes), and so the modules of C(kubernetes.core), don't heed the impersonation in a
-    kubeconfig by which this works.
+    kubeconfig by which this works. For those there is M(clusternet.core.gateway).
 options:
   path:
     description:
@@ -42,6 +42,7 @@ attributes:
     support: full
 seealso:
   - module: clusternet.core.child_object
+  - module: clusternet.core.gateway
   - module: clusternet.core.managed_cluster_info
 extends_documentation_fragment:
   - clusternet.core.children
