@@ -40,6 +40,7 @@ def test_defaults():
     assert ClientFlags.of(arguments).kubeconfig is None
     election = LeaderElectionFlags.of(arguments, parser)
     assert election == LeaderElectionFlags(True, 15.0, 10.0, 2.0, "clusternet-hub", "clusternet-system")
+    assert (arguments.peer_advertise_address, arguments.peer_port, arguments.peer_token) == ("", 8123, "")
 
 
 @pytest.mark.parametrize(
@@ -65,6 +66,7 @@ def test_boolean_flags_may_stand_alone(flags, value):
         ["--leader-elect-retry-period=0s"],
         ["--leader-elect-retry-period=2"],
         ["--feature-gates=X=true"],
+        ["--peer-port=70000"],
         ["--kubecon=x"],
     ],
 )
