@@ -218,8 +218,9 @@ def main():
 
 def started(module: AnsibleModule, doing: Report, process: GatewayProcess) -> None:
     """Have it run with these settings; one that runs with them already is left alone."""
-    command = [executable(module), *arguments(module.params, process)]
     chosen = fleet.selection(module.params)
+    told = arguments(module.params, process)
+    command = [executable(module), *told]
     settings = connection_settings(module.params)
     parent = doing.connect()
     child_access.require_own_user(parent.access)
@@ -288,7 +289,7 @@ def executable(module: AnsibleModule) -> str:
     given = module.params["executable"]
     if given:
         if not os.access(given, os.X_OK):
-            raise ConfigError("executable", f"There is no program {given}.")
+            raise ConfigError("executable", f"There is no program {given}, which executable names.")
         return given
     beside = os.path.dirname(sys.executable)
     found = module.get_bin_path(PROGRAM, opt_dirs=[beside, ENGINE])

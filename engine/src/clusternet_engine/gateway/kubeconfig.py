@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -57,11 +58,16 @@ def folder_of(path: Path) -> Path:
 
 
 def check_replaceable(path: Path) -> None:
-    """Make sure that nobody's kubeconfig would be overwritten.
+    """Make sure that nobody's kubeconfig would be overwritten, and that nobody else may write into the folder.
 
     Raises:
-        ConfigError: the file isn't one that a gateway has written.
+        ConfigError: the file isn't one that a gateway has written, or the folder isn't this user's alone.
     """
+    folder = folder_of(path)
+    with contextlib.suppress(FileNotFoundError):
+        found = folder.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+            raise ConfigError(f"{folder} must be a folder of this user with mode 0700, or not be there")
     try:
         text = path.read_bytes()
     except FileNotFoundError:

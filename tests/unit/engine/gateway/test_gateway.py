@@ -63,7 +63,7 @@ class Parent:
         app.router.add_post(
             f"{PROXY}/sockets/{{id}}/proxy/direct/api/v1/namespaces/{{ns}}/serviceaccounts/{{name}}/token",
             self._make_token,
-        )  # noqa: E501
+        )
         app.router.add_get(f"{PROXY}/sockets/{{id}}/proxy/direct/websocket", self._websocket)
         app.router.add_get(f"{PROXY}/sockets/{{id}}/proxy/direct/hold", self._held)
         app.router.add_route("*", f"{PROXY}/sockets/{{id}}/proxy/direct{{path:.*}}", self._child)
@@ -347,4 +347,10 @@ def test_a_file_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     check_replaceable(file)
     file.write_text("apiVersion: v1\nkind: Config\n")
     with pytest.raises(ConfigError, match="not written by a gateway"):
+        check_replaceable(file)
+    file.unlink()
+    folder_of(file).mkdir(mode=0o700)
+    check_replaceable(file)
+    folder_of(file).chmod(0o755)
+    with pytest.raises(ConfigError, match="mode 0700"):
         check_replaceable(file)
