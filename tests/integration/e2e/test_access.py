@@ -85,6 +85,7 @@ CHILD_MAY_NOT = [
     ("POST", f"{RBAC}/namespaces/{{other_ns}}/rolebindings", {}),
     ("GET", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"),
     ("GET", "/apis/coordination.k8s.io/v1/namespaces/clusternet-system/leases/clusternet-hub"),
+    ("GET", "/apis/coordination.k8s.io/v1/namespaces/clusternet-system/leases"),
     # tunnels of others
     ("GET", f"{SOCKETS}/{{other_id}}"),
     ("GET", f"{SOCKETS}/{{other_id}}/proxy"),
