@@ -101,13 +101,17 @@ class PeerSite:
     async def meshed(self, *hubs: PeerHub) -> None:
         """Wait until each of these hubs is ready and connected with all others, and with no more."""
         await asyncio.gather(*(serves(hub.port) for hub in hubs))
+        await self.connected(*hubs)
+
+    async def connected(self, *hubs: PeerHub) -> None:
+        """Wait until each of these hubs is connected with all others, and with no more."""
         wanted = {"self": len(hubs) - 1, "peer": len(hubs) - 1} if len(hubs) > 1 else {}
 
-        async def connected() -> bool:
+        async def counted() -> bool:
             found = await asyncio.gather(*(hub.sessions() for hub in hubs))
             return all({who: number for who, number in one.items() if number} == wanted for one in found)
 
-        await eventually(connected, why=f"{len(hubs)} hubs are connected with each other")
+        await eventually(counted, why=f"{len(hubs)} hubs are connected with each other")
 
     async def ask(self, hub: PeerHub) -> None:
         """Let the parent's API server pass new requests and websockets on to this hub."""

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 import os
+import re
 import signal
 import time
 from collections.abc import AsyncIterator
@@ -381,6 +382,33 @@ async def test_a_hub_that_is_deleted_from_the_leases_comes_back(parent: Client, 
 
     await eventually(back)
     await peers.meshed(*hubs)
+
+
+async def test_peers_stay_connected_while_the_parent_is_away(lab: Lab, peers: PeerSite) -> None:
+    """Nor do they take each other for gone afterwards, although nobody could renew a Lease."""
+    hubs = await peers.start(2)
+    names = set(await peers.leases())
+    await asyncio.to_thread(lab.kill, "parent", "kube-apiserver")
+    try:
+
+        async def noticed() -> bool:
+            return all(
+                re.search(r"lease \S+/clusternet-hub-peer-\w+ lost: not renewed in time", hub.log) for hub in hubs
+            )
+
+        await eventually(noticed)
+        connections = [hub.log.count("connected, ") for hub in hubs]
+        await peers.connected(*hubs)
+    finally:
+        await asyncio.to_thread(lab.restart, "parent", "kube-apiserver")
+
+    async def renewed() -> bool:
+        return all(len(re.findall(r"/clusternet-hub-peer-\w+ acquired", hub.log)) > 1 for hub in hubs)
+
+    await eventually(renewed)
+    await peers.meshed(*hubs)
+    assert set(await peers.leases()) == names
+    assert [hub.log.count("connected, ") for hub in hubs] == connections
 
 
 def test_a_port_that_is_taken(hub_kubeconfig: Path, tmp_path: Path) -> None:
