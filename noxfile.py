@@ -151,6 +151,12 @@ def fuzz(session: nox.Session) -> None:
     session.run("python", "tests/fuzz/tunnel.py", *session.posargs)
 
 
+@nox.session(tags=["integration", "molecule"])
+def programs(session: nox.Session) -> None:
+    """The programs of the labs, compiled before a test's time limit runs; a moment where the cache has them."""
+    session.run("python", "-m", "clusternet_lab", "build", "--helm")
+
+
 @nox.session(tags=["integration"])
 def integration(session: nox.Session) -> None:
     """Everything against the real API servers of labs: two halves side by side, since most of the time is waiting."""
