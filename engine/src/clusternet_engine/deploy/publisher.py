@@ -20,7 +20,7 @@ from clusternet_engine.kube.controller import Controller
 from clusternet_engine.kube.errors import ConnectionFailed, NotFound
 from clusternet_engine.kube.events import EventRecorder
 from clusternet_engine.kube.informer import Informer
-from clusternet_engine.kube.resources import Object, Resource, object_key, split_key
+from clusternet_engine.kube.resources import BASES, Object, Resource, object_key, split_key
 from clusternet_engine.model import constants as names
 from clusternet_engine.model.readiness import is_lost, is_ready
 from clusternet_engine.model.sync_modes import Side, cluster_deployer
@@ -214,7 +214,7 @@ class Publisher:
             return None
         if (cluster_deployer(cluster) or "hub") != self._side:
             return None
-        base = self._base(obj)
+        base = await self._base(obj)
         if not self._deployment.pending(obj, base):
             await self._release(obj)
             return None
@@ -240,9 +240,10 @@ class Publisher:
         try:
             objects = await self._reach(cluster)
         except Unreachable as error:
-            self._silent[namespace] = time.monotonic() + backoff.next(), backoff
+            wait = backoff.next()
+            self._silent[namespace] = time.monotonic() + wait, backoff
             await self._note(obj, f"the cluster can't be reached: {error}")
-            return backoff.next()
+            return wait
         try:
             await work(objects)
         except DeployFailed as error:
@@ -262,14 +263,24 @@ class Publisher:
         if not obj["metadata"].get("deletionTimestamp"):
             await self._deployment.unreachable(obj, reason)
 
-    def _base(self, obj: Object) -> Object | None:
-        """Return the Base that an object was made for, or one made anew under the same name; None if it goes."""
+    async def _base(self, obj: Object) -> Object | None:
+        """Return the Base that an object was made for, or one made anew under the same name; None if it goes.
+
+        What it asks for stays on the cluster. The cache of Bases may be older than what is known of the object, and
+        nobody would remove any more what stays by mistake; so the parent is asked.
+        """
         namespace, name = obj["metadata"]["namespace"], obj["metadata"]["name"]
         if obj["kind"] == names.HELM_RELEASE_KIND:
             name = (obj["metadata"].get("labels") or {}).get(names.CONFIG_NAME_LABEL) or ""
         stem = name.removesuffix("-generic").removesuffix("-helm")
         base = self._sources.bases.get(stem, namespace)
-        return None if base is None or base["metadata"].get("deletionTimestamp") else base
+        if base is None or base["metadata"].get("deletionTimestamp"):
+            return None
+        try:
+            base = await self._parent.get(BASES, stem, namespace)
+        except NotFound:
+            return None
+        return None if base["metadata"].get("deletionTimestamp") else base
 
     def _settling(self, obj: Object) -> float:
         """Return the seconds in which a cluster that has been away may still be bound again."""

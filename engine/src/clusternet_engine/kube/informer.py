@@ -24,7 +24,7 @@ FIRST_DELAY = 0.1
 MAX_DELAY = 30.0
 """Seconds between attempts at most."""
 SHORT_WATCH = 1.0
-"""A watch that ends within this many seconds without an event counts as a failure, or it would spin."""
+"""A watch without an event that ends or is cut within this many seconds counts as a failure, or it would spin."""
 
 Handler = Callable[[Change], None]
 
@@ -128,8 +128,7 @@ class Informer:
             try:
                 if not self._resource_version:
                     await self._list()
-                if await self._watch():
-                    backoff.reset()
+                if await self._watch(backoff):
                     continue
                 delay = backoff.next()
             except Expired as error:
@@ -167,10 +166,14 @@ class Informer:
         self._recovered()
         self._emit(changes)
 
-    async def _watch(self) -> bool:
-        """Follow one watch to its end; whether it was worth its connection."""
+    async def _watch(self, backoff: Backoff) -> bool:
+        """Follow one watch to its end; return whether it was worth its connection, which starts the backoff anew."""
         started = time.monotonic()
         events = 0
+
+        def was_worth_it() -> bool:
+            return events > 0 or time.monotonic() - started >= SHORT_WATCH
+
         watch = self._client.watch(
             self._resource,
             self._namespace,
@@ -178,11 +181,19 @@ class Informer:
             label_selector=self._label_selector,
             field_selector=self._field_selector,
         )
-        async with contextlib.aclosing(watch) as stream:
-            async for event in stream:
-                events += 1
-                self._apply(event)
-        return events > 0 or time.monotonic() - started >= SHORT_WATCH
+        try:
+            async with contextlib.aclosing(watch) as stream:
+                async for event in stream:
+                    events += 1
+                    self._apply(event)
+        except ConnectionFailed as error:
+            if error.cause == "closed" and was_worth_it():
+                backoff.reset()
+            raise
+        if was_worth_it():
+            backoff.reset()
+            return True
+        return False
 
     def _apply(self, event: WatchEvent) -> None:
         self._recovered()

@@ -90,6 +90,24 @@ async def test_resumes_after_a_cut_without_listing_again(server: Any, client: Cl
     assert sum("watch" not in query for _, _, query, _ in server.requests) == 1
 
 
+async def test_a_cut_after_events_is_not_one_failure_more(
+    server: Any, client: Client, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counted together, the cuts of a long life would end in waiting for hours here."""
+    monkeypatch.setattr(informer_module, "FIRST_DELAY", 0.01)
+    monkeypatch.setattr(informer_module, "MAX_DELAY", 3600.0)
+    server.put("a", v="1")
+    informer = Informer(client, CONFIG_MAPS)
+    async with running(informer):
+        await informer.wait_synced(10)
+        for cut in range(20):
+            await until(lambda: server.watchers)
+            server.put("a", v=f"cut {cut}")
+            await until(lambda v=f"cut {cut}": informer.get("a", "default")["data"]["v"] == v)
+            server.cut_watches()
+            await until(lambda: not server.watchers)
+
+
 async def test_lists_again_when_the_server_forgot(server: Any, client: Client, until: Until) -> None:
     for name in ("same", "changed", "gone", "recreated"):
         server.put(name, v="old")
