@@ -1,5 +1,7 @@
 """A session: many streams over one websocket (spec/04 §3).
 
+All streams share the websocket's queue. Whoever writes while it is congested waits; so that many who write at the same
+moment don't fill it all the same, everybody waits once it is flooded, and only a few at a time write on afterwards.
 Where the protocol leaves freedom: both sides ping, and whatever arrives shows that the peer lives. A peer that goes on
 sending although it was asked to pause loses that stream, so that no stream holds more than `RECEIVE_LIMIT` bytes.
 """
@@ -8,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import random
 import socket
@@ -36,8 +39,12 @@ CHUNK = 2**16
 CONGESTED = 2**18
 """Bytes waiting for the websocket from which on writers are asked to wait."""
 RELIEVED = CONGESTED // 4
+RELIEVED_AT_ONCE = 4
+"""Streams that write on at the same time; the others follow if that doesn't congest the websocket again."""
+FLOODED = 2**21
+"""Bytes waiting for the websocket from which on every stream is asked to wait, even one that hasn't written."""
 SEND_LIMIT = 2**26
-"""Bytes waiting for the websocket with which the session is given up: the peer does not read."""
+"""Bytes waiting for the websocket with which the session is given up: the peer makes us answer and does not read."""
 CLOSE_TIMEOUT = 1.0
 """Seconds for the closing handshake of the websocket."""
 
@@ -96,7 +103,9 @@ class Session:
         self._queue: deque[bytes] = deque()
         self._queued = 0
         self._wake = asyncio.Event()
-        self._throttled: set[Stream] = set()
+        self._flooded = False
+        self._relief = asyncio.Event()
+        self._throttled: dict[Stream, None] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._heard = time.monotonic()
         self._closed = False
@@ -129,7 +138,8 @@ class Session:
     async def run(self) -> str:
         """Serve until the session ends and return why; every stream is told. Cancelling ends it, too."""
         reason = "cancelled"
-        workers = [asyncio.create_task(work) for work in (self._read(), self._write(), self._ping(), self._listen())]
+        work = self._read(), self._write(), self._relieve(), self._ping(), self._listen()
+        workers = [asyncio.create_task(one) for one in work]
         try:
             done, _ = await asyncio.wait(workers, return_when=asyncio.FIRST_COMPLETED)
             reason = done.pop().result()
@@ -182,15 +192,19 @@ class Session:
         self._queue.append(message)
         self._queued += len(message)
         self.congested = self.congested or self._queued > CONGESTED
+        if self._queued > FLOODED and not self._flooded:
+            self._flooded = True
+            for one in list(self._streams.values()):
+                one.throttle()
 
     def throttled(self, stream: Stream) -> None:
         """A stream waits for the session to be relieved; it is told by `relieved`."""
-        self._throttled.add(stream)
+        self._throttled[stream] = None
 
     def forget(self, stream: Stream) -> None:
         """A stream has ended."""
         self._streams.pop(stream.number, None)
-        self._throttled.discard(stream)
+        self._throttled.pop(stream, None)
 
     async def _write(self) -> str:
         while True:
@@ -204,10 +218,19 @@ class Session:
                     return f"cannot send: {error}"
                 self._queued -= len(message)
                 if self.congested and self._queued <= RELIEVED:
-                    self.congested = False
-                    waiting, self._throttled = self._throttled, set()
-                    for stream in waiting:
-                        stream.relieved()
+                    self.congested = self._flooded = False
+                    self._relief.set()
+
+    async def _relieve(self) -> str:
+        """Let those write on who have waited longest, as long as what they write doesn't congest the websocket."""
+        while True:
+            await self._relief.wait()
+            self._relief.clear()
+            while self._throttled and not self.congested:
+                for stream in list(itertools.islice(self._throttled, RELIEVED_AT_ONCE)):
+                    self._throttled.pop(stream, None)
+                    stream.relieved()
+                await asyncio.sleep(0)
 
     async def _ping(self) -> str:
         while True:
@@ -293,12 +316,15 @@ class Session:
             stream.fail(f"more than {MAX_STREAMS} connections")
             return None
         stream.address = address
-        task = asyncio.create_task(self._accept(stream, network, address))
+        task = asyncio.create_task(_serve(self._accept, stream, network, address))
         self._tasks.add(task)
-        task.add_done_callback(self._finished)
+        task.add_done_callback(self._tasks.discard)
         return None
 
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("serving a stream of %s failed", self.key, exc_info=error)
+
+async def _serve(accept: Accept, stream: Stream, network: str, address: str) -> None:
+    try:
+        await accept(stream, network, address)
+    except Exception:
+        log.exception("serving a stream to %s failed", address)
+        stream.fail("internal error")

@@ -80,7 +80,7 @@ class Stream(asyncio.Transport):
         """Give a stream its first protocol: `connection_made`, then what has arrived so far."""
         self.set_protocol(protocol)
         protocol.connection_made(self)
-        self._throttle()
+        self.throttle()
         self.resume_reading()
 
     def is_closing(self) -> bool:
@@ -110,7 +110,7 @@ class Stream(asyncio.Transport):
             self._pending += data
         else:
             self._session.send(self.number, FrameType.DATA, cast("bytes", data))
-        self._throttle()
+        self.throttle()
 
     def can_write_eof(self) -> bool:
         """Return False: there is no half-close."""
@@ -190,33 +190,37 @@ class Stream(asyncio.Transport):
         if error is not None or self._closing:
             self._lose(error)
         else:
+            self._pending.clear()
+            self.unblocked()
             self._drain_soon()
 
     def blocked(self) -> None:
         """The peer asks to pause."""
         self._blocked = True
-        self._throttle()
+        self.throttle()
 
     def unblocked(self) -> None:
         """The peer takes data again."""
         self._blocked = False
-        if self._pending:
-            self._session.send(self.number, FrameType.DATA, bytes(self._pending))
-            self._pending.clear()
-        if self._closing:
-            self._end("EOF")
-        else:
-            self.relieved()
+        self.relieved()
 
     def relieved(self) -> None:
-        """The session takes data again."""
-        if self._session.congested:
+        """The session may take data again: send what is kept, then let the protocol write on."""
+        if self._lost or self._blocked:
+            return
+        if self._pending and not self._session.congested:
+            self._session.send(self.number, FrameType.DATA, bytes(self._pending))
+            self._pending.clear()
+        if self._closing and not self._pending:
+            self._end("EOF")
+        elif self._session.congested:
             self._session.throttled(self)
-        elif self._writing_paused and not self._blocked and self._protocol is not None:
+        elif self._writing_paused and self._protocol is not None:
             self._writing_paused = False
             self._protocol.resume_writing()
 
-    def _throttle(self) -> None:
+    def throttle(self) -> None:
+        """Ask the protocol to wait while the session is congested or the peer has asked to pause."""
         congested = self._session.congested
         if congested:
             self._session.throttled(self)

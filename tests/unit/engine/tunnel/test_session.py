@@ -232,6 +232,19 @@ async def test_c5_8_a_truncated_address_is_not_dialled(ends: Any) -> None:
         session.open("tcp", "h" * 97)
 
 
+async def test_a_stream_that_cannot_be_served_fails(ends: Any, caplog: pytest.LogCaptureFixture) -> None:
+    async def accept(*_: object) -> None:
+        raise RuntimeError("on purpose")
+
+    session, peer, end = await ends.hub(accept=accept)
+    await peer.send(2, FrameType.CONNECT, b"tcp/a:1")
+    frame = await peer.frame()
+    assert (frame.connection, frame.type, frame.text) == (2, FrameType.ERROR, "internal error")
+    assert session.streams == 0
+    assert "on purpose" in caplog.text
+    assert not end.done()
+
+
 async def test_opening_a_stream_twice_ends_the_session(ends: Any) -> None:
     async def accept(*_: object) -> None:
         await asyncio.Event().wait()
@@ -269,6 +282,29 @@ async def test_an_end_twice_and_data_after_it(ends: Any, recorder: Any) -> None:
     stream.close()
     stream.abort()
     assert not end.done()
+
+
+async def test_the_end_of_a_peer_that_had_paused(ends: Any, recorder: Any, until: Any) -> None:
+    class KeepsOpen(recorder):  # type: ignore[misc]
+        ended = False
+
+        def eof_received(self) -> bool:
+            self.ended = True
+            return True
+
+    session, peer, _ = await ends.hub()
+    stream = session.open("tcp", "a:1")
+    stream.start(heard := KeepsOpen())
+    await peer.send(2, FrameType.PAUSE)
+    await until(lambda: not heard.writable.is_set())
+    stream.write(b"never read")
+    await peer.send(2, FrameType.ERROR, b"EOF")
+    await until(lambda: heard.ended)
+    assert heard.writable.is_set(), "nobody would ever resume it"
+    stream.close()
+    async with asyncio.timeout(5):
+        assert await heard.end is None
+    assert session.streams == 0
 
 
 async def test_what_was_kept_is_read_before_the_end(ends: Any, recorder: Any) -> None:
