@@ -102,7 +102,10 @@ class Dialler:
         except ValueError as error:
             raise PermissionError(str(error)) from None
         loop = asyncio.get_running_loop()
-        found = [str(one[4][0]) for one in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+        try:
+            found = [str(one[4][0]) for one in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+        except UnicodeError:
+            raise OSError(f"no host can be called {host!r}") from None
         if not self._destinations.has_name(host, port):
             found = [one for one in found if self._destinations.has_address(one, port)]
         problem: OSError = PermissionError("not allowed by this agent")

@@ -238,6 +238,8 @@ class TunnelConnector(aiohttp.BaseConnector):
             raise aiohttp.ClientConnectorSSLError(req.connection_key, error) from error
         except OSError as error:
             raise aiohttp.ClientConnectorError(req.connection_key, error) from error
+        except UnicodeError as error:
+            raise aiohttp.InvalidURL(req.url, str(error)) from None
         if transport is None:
             raise aiohttp.ClientConnectorError(req.connection_key, StreamError("closed during the TLS handshake"))
         protocol.connection_made(transport)

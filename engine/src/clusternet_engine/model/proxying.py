@@ -119,7 +119,7 @@ def direct_target(url: str) -> Target:
         ValueError: it is not a URL of an API server.
     """
     parts = urlsplit(url)
-    if parts.scheme not in _PORTS or not parts.hostname:
+    if parts.scheme not in _PORTS or not parts.hostname or not _is_encodable(parts.hostname):
         raise ValueError(f"{url!r} is not the URL of an API server")
     return Target(parts.scheme, parts.hostname, parts.port or _PORTS[parts.scheme], parts.path.rstrip("/"))
 
@@ -231,6 +231,14 @@ def _clean(path: str) -> str:
 def _authority(text: str, port: int) -> tuple[str, int]:
     has_port = text.rpartition(":")[2].isdigit() and not text.endswith("]")
     host, port = split_address(text if has_port else f"{text}:{port}")
-    if not all(character.isalnum() or character in "-._:" for character in host):
+    if not all(character.isalnum() or character in "-._:" for character in host) or not _is_encodable(host):
         raise ValueError(f"{host!r} is not a host")
     return host, port
+
+
+def _is_encodable(host: str) -> bool:
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return True

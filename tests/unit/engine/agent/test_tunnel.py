@@ -115,6 +115,7 @@ async def test_only_the_api_server_is_dialled(hub: Hub, api_server: int, caplog:
         ("tcp", "127.0.0.1:1", "not allowed by this agent"),
         ("unix", "/var/run/x.sock:1", "network unix is not allowed"),
         ("tcp", "nothing", "'nothing' is not of the form host:port"),
+        ("tcp", "a..b:80", "no host can be called 'a..b'"),
     ):
         heard = Heard()
         session.open(network, address).start(heard)

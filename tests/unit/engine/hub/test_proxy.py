@@ -361,7 +361,8 @@ async def test_other_hosts_need_leave_of_the_agent(site: Site) -> None:
     assert (await site.get(f"/http/{address}/metrics?x=y"))["path"] == "/metrics?x=y"
     assert (await site.get(f"/https/127.0.0.1:{site.child_port}/x"))["path"] == "/x"
     assert "Connection refused" in await site.refused("/http/127.0.0.2:1/", 502)
-    assert "too long" in await site.refused(f"/http/{'h' * 100}/", 502)
+    assert "too long" in await site.refused(f"/http/{'h' * 60}.{'h' * 40}/", 502)
+    assert "is not a host" in await site.refused("/https/a..b/", 400)
     assert "none of direct" in await site.refused("/ftp/x/", 400)
     await other.close()
 

@@ -48,6 +48,8 @@ def test_paths(path, expected):
     [
         "",
         "ftp/a",
+        "http/a..b",
+        f"https/{'a' * 64}.b",
         "http",
         "http/",
         "http/a:x/",
@@ -98,7 +100,7 @@ def test_what_the_agent_dials():
     assert direct_target("https://[fd00::1]").address == "[fd00::1]:443"
 
 
-@pytest.mark.parametrize("url", ["", "api:6443", "ftp://api", "https://"])
+@pytest.mark.parametrize("url", ["", "api:6443", "ftp://api", "https://", "https://a..b"])
 def test_what_is_no_api_server(url):
     with pytest.raises(ValueError, match="not the URL of an API server"):
         direct_target(url)
