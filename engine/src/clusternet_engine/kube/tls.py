@@ -6,6 +6,7 @@ import os
 import ssl
 import tempfile
 from pathlib import Path
+from typing import NoReturn
 
 
 def load_key_pair(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
@@ -13,13 +14,20 @@ def load_key_pair(context: ssl.SSLContext, certificate: bytes, key: bytes) -> No
 
     Python's ``ssl`` reads only files, so they stand for a moment in a folder of mode 0700, in a file of mode 0600.
 
-    :raises ssl.SSLError: they are not PEM, or do not belong together.
+    :raises ssl.SSLError: they are not PEM, do not belong together, or the key is encrypted.
     """
     with tempfile.TemporaryDirectory(prefix="clusternet-") as folder:
         chain = Path(folder, "chain.pem")
         with os.fdopen(os.open(chain, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(certificate.rstrip() + b"\n" + key)
-        context.load_cert_chain(chain)
+        context.load_cert_chain(chain, password=_refuse_encrypted)
+
+
+def _refuse_encrypted() -> NoReturn:
+    """Instead of OpenSSL, which would ask on the terminal and let the whole process wait."""
+    error = ssl.SSLError("the private key is encrypted")
+    error.reason = "PRIVATE_KEY_IS_ENCRYPTED"
+    raise error
 
 
 def client_context(

@@ -290,6 +290,12 @@ async def test_certificates_that_are_none(site: Site) -> None:
     assert "not usable" in await site.refused("/direct/", 400, **extras(b"not PEM", b"not PEM"))
     pair, other = self_signed(), self_signed()
     assert "not usable" in await site.refused("/direct/", 400, **extras(pair.certificate, other.key))
+    secret = serialization.BestAvailableEncryption(b"secret")
+    key: Any = serialization.load_pem_private_key(pair.key, password=None)
+    for form in (serialization.PrivateFormat.PKCS8, serialization.PrivateFormat.TraditionalOpenSSL):
+        encrypted = key.private_bytes(serialization.Encoding.PEM, form, secret)
+        message = await site.refused("/direct/", 400, **extras(pair.certificate, encrypted))
+        assert "PRIVATE_KEY_IS_ENCRYPTED" in message
 
 
 async def test_c4_3_an_unknown_cluster(site: Site) -> None:
