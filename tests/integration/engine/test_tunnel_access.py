@@ -12,7 +12,13 @@ import pytest
 from agent_site import AgentSite
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.config import ClusterConfig
-from clusternet_engine.kube.resources import CLUSTER_ROLE_BINDINGS, SECRETS, SERVICE_ACCOUNTS
+from clusternet_engine.kube.resources import (
+    CLUSTER_ROLE_BINDINGS,
+    MANAGED_CLUSTERS,
+    NAMESPACES,
+    SECRETS,
+    SERVICE_ACCOUNTS,
+)
 from clusternet_lab import Lab
 from hub_site import eventually
 from stand_in import StandIn, stand_in
@@ -137,6 +143,32 @@ async def test_the_agent_decides_where_a_tunnel_leads(
         for host in forbidden[:3]:
             assert f"the hub asked for {host}, which is not among the allowed destinations" in site.log
         await tunnel.end()
+
+
+async def test_no_child_takes_the_place_of_another(
+    parent: Client, tunnel: TunnelSite, tunnel_hub: TunnelHub, server: StandIn
+) -> None:
+    """A child may make ManagedClusters in its own namespace; this one is listed before the one it wants to replace."""
+    namespace = f"a-{uuid.uuid4().hex[:8]}"
+    await parent.create(NAMESPACES, {"metadata": {"name": namespace}})
+    fake = {
+        "apiVersion": MANAGED_CLUSTERS.api_version,
+        "kind": MANAGED_CLUSTERS.kind,
+        "metadata": {"name": "fake"},
+        "spec": {"clusterId": tunnel.id, "syncMode": "Dual"},
+    }
+    await parent.create(MANAGED_CLUSTERS, fake, namespace)
+    status = {"status": {"apiserverURL": f"http://127.0.0.1:{server.port}", "useSocket": True}}
+    await parent.patch(MANAGED_CLUSTERS, "fake", status, namespace, subresource="status")
+    tunnel_hub.process.stop()
+    tunnel_hub.start()
+    await tunnel_hub.is_ready()
+    await tunnel.is_connected()
+    async with tunnel.caller() as caller:
+        for _ in range(3):
+            assert (await refusal(caller, f"{tunnel.path}/api/v1/namespaces", **tunnel.headers()))[0] == 200
+    assert server.sent == 0
+    await parent.delete(NAMESPACES, namespace)
 
 
 async def test_nothing_secret_is_logged(

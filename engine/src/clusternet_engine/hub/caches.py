@@ -27,9 +27,11 @@ from clusternet_engine.kube.resources import (
     SERVICE_ACCOUNTS,
     SUBSCRIPTIONS,
     Object,
+    object_key,
 )
 from clusternet_engine.model import constants as names
 from clusternet_engine.model.feeds import chart_feed, feed_reference, feed_references, manifest_references
+from clusternet_engine.model.names import cluster_object_name
 
 BY_CLUSTER = "cluster"
 """Index by cluster ID."""
@@ -150,6 +152,26 @@ class Caches:
         if missing := self.missing():
             reasons = "; ".join(f"{name}: {self._running[name].last_error or 'no answer yet'}" for name in missing)
             raise LookupError(f"not listed yet: {reasons}")
+
+    def cluster(self, cluster_id: str) -> Object | None:
+        """Return the ManagedCluster that a cluster was registered as; None if there is none that is sure to be it.
+
+        A child may write anything into its own namespace, even a ManagedCluster that says to be another cluster. The
+        status of the request is written by the hub alone.
+        """
+        if not self.requests.synced:
+            return None
+        found = self.clusters.by_index(BY_CLUSTER, cluster_id)
+        request = self.requests.get(cluster_object_name(cluster_id)) or {}
+        namespace = (request.get("status") or {}).get("dedicatedNamespace")
+        if namespace:
+            found = [cluster for cluster in found if cluster["metadata"]["namespace"] == namespace]
+        return found[0] if len(found) == 1 else None
+
+    def is_registered(self, cluster: Object) -> bool:
+        """Return whether a ManagedCluster is the one of the cluster that it says to be."""
+        registered = self.cluster(cluster["spec"]["clusterId"])
+        return registered is not None and object_key(registered) == object_key(cluster)
 
     def feed_objects(self, feed: Object) -> list[Object]:
         """Return the HelmChart, or the Manifests, that a feed means."""

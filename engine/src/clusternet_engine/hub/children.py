@@ -16,7 +16,7 @@ from clusternet_engine.hub.tunnels import TunnelRoute, Tunnels
 from clusternet_engine.kube.cache import Change
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.config import ClusterConfig, ConfigError
-from clusternet_engine.kube.resources import Object
+from clusternet_engine.kube.resources import Object, object_key
 from clusternet_engine.model import constants as names
 
 _LEAVE_OPEN = 60.0
@@ -82,10 +82,17 @@ class Children:
             await child.objects.client.close()
 
     def _route(self, cluster: Object) -> TunnelRoute | None:
-        """Return the way through the tunnel, if the cluster's agent holds one."""
+        """Return the way through the tunnel, if the cluster's agent holds one.
+
+        Raises:
+            Unreachable: it would be the tunnel of another cluster.
+        """
         if self._tunnels is None or not (cluster.get("status") or {}).get("useSocket"):
             return None
-        return self._tunnels.route(cluster["spec"]["clusterId"])
+        cluster_id = cluster["spec"]["clusterId"]
+        if not self._caches.is_registered(cluster):
+            raise Unreachable(f"cluster {cluster_id} isn't registered as ManagedCluster {object_key(cluster)}")
+        return self._tunnels.route(cluster_id)
 
     def _config(self, cluster: Object) -> ClusterConfig:
         metadata, status = cluster["metadata"], cluster.get("status") or {}

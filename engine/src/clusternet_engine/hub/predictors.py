@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import aiohttp
 import orjson
 
+from clusternet_engine.hub.caches import Caches
+from clusternet_engine.hub.clients import Clients
 from clusternet_engine.hub.tunnels import Tunnels
 from clusternet_engine.kube.resources import Object
 from clusternet_engine.kube.tls import unverified_context
@@ -30,12 +32,14 @@ class Predictors:
     """The predictors of all children, over kept-alive connections.
 
     Args:
+        caches: of the parent cluster.
         tunnels: of the agents; None if this hub doesn't serve them.
     """
 
-    def __init__(self, tunnels: Tunnels | None = None) -> None:
+    def __init__(self, caches: Caches, tunnels: Tunnels | None = None) -> None:
+        self._caches = caches
         self._tunnels = tunnels
-        self._sessions: dict[str, aiohttp.ClientSession] = {}
+        self._clients = Clients(caches, self._client)
         self._slots = asyncio.Semaphore(AT_ONCE)
 
     async def predict(self, cluster: Object, entries: Sequence[Object]) -> dict[str, int]:
@@ -49,22 +53,21 @@ class Predictors:
             PredictionFailed: for any of them.
         """
         address = _address(cluster, tunnelled=self._tunnels is not None)
-        rooms = await asyncio.gather(*(self._ask(address, cluster, entry) for entry in entries))
+        way = self._way(cluster)
+        rooms = await asyncio.gather(*(self._ask(address, way, cluster, entry) for entry in entries))
         return {feed_key(entry): room for entry, room in zip(entries, rooms, strict=True)}
 
     async def close(self) -> None:
         """Close all connections; the next question opens new ones."""
-        sessions, self._sessions = self._sessions, {}
-        for session in sessions.values():
-            await session.close()
+        await self._clients.close()
 
-    async def _ask(self, address: str, cluster: Object, entry: Object) -> int:
+    async def _ask(self, address: str, way: str, cluster: Object, entry: Object) -> int:
         url = f"{address}{_PATH}"
         try:
             async with (
                 self._slots,
                 asyncio.timeout(TIMEOUT),
-                self._open(cluster).post(
+                self._clients.of(way).post(
                     url,
                     data=orjson.dumps(entry.get("replicaRequirements") or {}),
                     headers={"Content-Type": "application/json", "Cluster-ID": cluster["spec"]["clusterId"]},
@@ -81,16 +84,22 @@ class Predictors:
             raise PredictionFailed(f"{url} answered {status} for {feed_text(entry)}")
         return _room(body, url)
 
-    def _open(self, cluster: Object) -> aiohttp.ClientSession:
+    def _way(self, cluster: Object) -> str:
+        """Return whose tunnel leads to a cluster's predictor, by cluster ID; "" if it is reached without."""
+        if cluster["status"].get("predictorDirectAccess") or self._tunnels is None:
+            return ""
+        if not self._caches.is_registered(cluster):
+            raise PredictionFailed(f"cluster {cluster['spec']['clusterId']} isn't registered as this ManagedCluster")
+        return str(cluster["spec"]["clusterId"])
+
+    def _client(self, way: str) -> aiohttp.ClientSession:
         """A predictor's certificate can't be verified, as nothing tells its CA; but nothing secret is sent to it."""
-        direct = cluster["status"].get("predictorDirectAccess") or self._tunnels is None
-        way = "" if direct else str(cluster["spec"]["clusterId"])
-        if way not in self._sessions:
-            connector: aiohttp.BaseConnector = aiohttp.TCPConnector(limit=0)
-            if way and self._tunnels is not None:
-                connector = self._tunnels.route(way).connector()
-            self._sessions[way] = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
-        return self._sessions[way]
+        connector: aiohttp.BaseConnector
+        if way and self._tunnels is not None:
+            connector = self._tunnels.route(way).connector()
+        else:
+            connector = aiohttp.TCPConnector(limit=0)
+        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
 
 async def _limited(stream: aiohttp.StreamReader) -> bytes:

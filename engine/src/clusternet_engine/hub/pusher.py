@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from clusternet_engine.deploy.assembly import Publishing
 from clusternet_engine.deploy.publisher import Sources
-from clusternet_engine.hub.caches import BY_CLUSTER, BY_NAMESPACE, Caches
+from clusternet_engine.hub.caches import BY_NAMESPACE, Caches
 from clusternet_engine.hub.children import Children
 from clusternet_engine.hub.settings import Settings
 from clusternet_engine.hub.tunnels import Tunnels
@@ -44,7 +44,7 @@ class Pusher:
             helm_binary=settings.helm_binary,
             workers=_WORKERS,
         )
-        self._clusters = caches.clusters
+        self._caches = caches
         caches.child_credentials.add_handler(self._on_credential)
         tunnels.add_handler(self._on_tunnel)
 
@@ -61,5 +61,6 @@ class Pusher:
         self._publishing.retry(change.object["metadata"]["namespace"])
 
     def _on_tunnel(self, cluster_id: str) -> None:
-        for cluster in self._clusters.by_index(BY_CLUSTER, cluster_id):
+        cluster = self._caches.cluster(cluster_id)
+        if cluster is not None:
             self._publishing.retry(cluster["metadata"]["namespace"])

@@ -87,7 +87,7 @@ class Scheduler:
         self._client = client
         self._caches = caches
         self._recorder = recorder
-        self._predictors = Predictors(tunnels if settings.enabled(features.SOCKET_CONNECTION) else None)
+        self._predictors = Predictors(caches, tunnels if settings.enabled(features.SOCKET_CONNECTION) else None)
         self._fail_over = settings.enabled(features.FAIL_OVER)
         self._makes_inventories = settings.enabled(features.FEED_INVENTORY) and inventory.NAME in settings.controllers
         self._tolerates_failures = settings.enabled(features.FEASIBLE_CLUSTERS_TOLERATION)

@@ -57,8 +57,8 @@ async def server():
 
 
 @pytest.fixture
-async def asking():
-    asking = Predictors()
+async def asking(caches):
+    asking = Predictors(caches)
     yield asking
     await asking.close()
 

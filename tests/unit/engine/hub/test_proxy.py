@@ -11,7 +11,6 @@ import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -153,12 +152,13 @@ class Child:
 class Site:
     """Hub, agent and child, and a caller."""
 
-    def __init__(self, stack: AsyncExitStack) -> None:
+    def __init__(self, stack: AsyncExitStack, caches: Any) -> None:
         self._stack = stack
+        self.caches = caches
         self.child = Child()
         self.tunnels = Tunnels()
         self.cluster: dict[str, Any] = {"metadata": {"namespace": "ns", "name": "c1"}, "spec": {"clusterId": ID}}
-        self.secret: dict[str, Any] | None = None
+        self.secret: dict[str, Any] = {"metadata": {"namespace": "ns", "name": "child-cluster-deployer"}}
         self.session: aiohttp.ClientSession
         self.port = 0
 
@@ -168,14 +168,11 @@ class Site:
         self._stack.push_async_callback(child.close)
         self.child_port = child.port
         ca = base64.b64encode(self.child.authority.certificate).decode()
-        self.secret = {"data": {"ca.crt": ca}}
+        self.secret["data"] = {"ca.crt": ca}
         self.cluster["status"] = {"useSocket": True, "apiserverURL": f"https://127.0.0.1:{child.port}"}
-        clusters = SimpleNamespace(
-            by_index=lambda index, value: [self.cluster] if value == ID else [], synced=True, last_error=None
-        )
-        credentials = SimpleNamespace(get=lambda name, namespace: self.secret)
-        caches: Any = SimpleNamespace(clusters=clusters, child_credentials=credentials)
-        proxy = Proxy(caches, self.tunnels)
+        self.caches.put(self.caches.clusters, self.cluster)
+        self.caches.put(self.caches.child_credentials, self.secret)
+        proxy = Proxy(self.caches, self.tunnels)
         self._stack.push_async_callback(proxy.close)
         sockets = Sockets(self.tunnels, proxy)
 
@@ -239,10 +236,10 @@ async def stopped(task: asyncio.Task[Any]) -> None:
 
 
 @pytest.fixture
-async def site(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
+async def site(monkeypatch: pytest.MonkeyPatch, caches: Any) -> AsyncIterator[Site]:
     monkeypatch.setattr(tunnel, "FIRST_DELAY", 0.01)
     async with AsyncExitStack() as stack:
-        site = Site(stack)
+        site = Site(stack, caches)
         await site.start()
         yield site
 
@@ -374,9 +371,9 @@ async def test_other_hosts_need_leave_of_the_agent(site: Site) -> None:
 
 
 async def test_the_certificate_of_the_child_is_verified(site: Site) -> None:
-    site.secret = {"data": {"ca.crt": base64.b64encode(make_authority("another").certificate).decode()}}
+    site.secret["data"] = {"ca.crt": base64.b64encode(make_authority("another").certificate).decode()}
     assert "certificate can't be verified" in await site.refused("/direct/version", 502)
-    site.secret = None
+    del site.secret["data"]
     assert (await site.get("/direct/version"))["path"] == "/version"
 
 
@@ -633,7 +630,7 @@ async def test_predictors_are_asked_through_the_tunnel(site: Site) -> None:
         await site.connect(f"127.0.0.3:{server.port}")
         site.cluster["status"] |= {"predictorEnabled": True, "predictorAddress": f"http://127.0.0.3:{server.port}"}
         entry = {"apiVersion": "apps/v1", "kind": "Deployment", "namespace": "n", "name": "web"}
-        predictors = Predictors(site.tunnels)
+        predictors = Predictors(site.caches, site.tunnels)
         assert list((await predictors.predict(site.cluster, [entry])).values()) == [7]
         await predictors.close()
         site.cluster["status"]["predictorAddress"] = "http://127.0.0.4:80"

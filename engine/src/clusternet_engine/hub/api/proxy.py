@@ -11,7 +11,6 @@ import logging
 import ssl
 from collections import OrderedDict
 
-import aiohttp
 from aiohttp import web
 from yarl import URL
 
@@ -19,8 +18,9 @@ from clusternet_engine.answers import refuse
 from clusternet_engine.forwarding import Exchange, NoAnswer, forwarding_session
 from clusternet_engine.hub.api.groups import Call
 from clusternet_engine.hub.caches import BY_CLUSTER, Caches
+from clusternet_engine.hub.clients import Clients
 from clusternet_engine.hub.tunnels import Tunnels
-from clusternet_engine.kube.resources import Object
+from clusternet_engine.kube.resources import CLUSTER_REGISTRATION_REQUESTS, MANAGED_CLUSTERS, Object, object_key
 from clusternet_engine.kube.tls import client_context, load_key_pair, unverified_context
 from clusternet_engine.model import constants as names
 from clusternet_engine.model.proxying import (
@@ -52,14 +52,12 @@ class Proxy:
     def __init__(self, caches: Caches, tunnels: Tunnels) -> None:
         self._caches = caches
         self._tunnels = tunnels
-        self._clients: dict[str, aiohttp.ClientSession] = {}
+        self._clients = Clients(caches, lambda cluster_id: forwarding_session(tunnels.route(cluster_id).connector()))
         self._contexts: OrderedDict[tuple[bytes | None, bytes, bytes], ssl.SSLContext] = OrderedDict()
 
     async def close(self) -> None:
         """Close all connections to children."""
-        clients, self._clients = self._clients, {}
-        for client in clients.values():
-            await client.close()
+        await self._clients.close()
 
     async def answer(self, call: Call) -> web.StreamResponse:
         """Pass a request on to a child and its answer back.
@@ -93,7 +91,7 @@ class Proxy:
         exchange = Exchange(request)
         headers = request_headers(request.headers.items(), credential.token, upgrade)
         try:
-            async with exchange.ask(self._client(cluster_id), url, headers, ssl=context) as answer:
+            async with exchange.ask(self._clients.of(cluster_id), url, headers, ssl=context) as answer:
                 return await exchange.reply(answer)
         except NoAnswer as error:
             log.info("%s %s: %s", request.method, url.origin(), error)
@@ -101,12 +99,19 @@ class Proxy:
             raise refuse(502, message, reason="BadGateway") from None
 
     def _cluster(self, cluster_id: str) -> Object:
-        found = self._caches.clusters.by_index(BY_CLUSTER, cluster_id)
-        if not found:
-            if not self._caches.clusters.synced:
-                raise refuse(503, f"ManagedClusters: {self._caches.clusters.last_error or 'not listed yet'}")
+        cluster = self._caches.cluster(cluster_id)
+        if cluster is None:
+            for kind, informer in (
+                (MANAGED_CLUSTERS.kind, self._caches.clusters),
+                (CLUSTER_REGISTRATION_REQUESTS.kind, self._caches.requests),
+            ):
+                if not informer.synced:
+                    raise refuse(503, f"{kind}s: {informer.last_error or 'not listed yet'}")
+            if claims := self._caches.clusters.by_index(BY_CLUSTER, cluster_id):
+                claimed = ", ".join(map(object_key, claims))
+                log.warning("cluster %s isn't registered as any that says to be it: %s", cluster_id, claimed)
             raise refuse(400, f"no cluster id is {cluster_id}")
-        return found[0]
+        return cluster
 
     def _target(self, cluster: Object, path: ProxyPath) -> tuple[Target, bytes | None]:
         """Return where to connect to, and by which CA to verify it, if that is known."""
@@ -140,12 +145,6 @@ class Proxy:
                 self._contexts.popitem(last=False)
         self._contexts.move_to_end(key)
         return context
-
-    def _client(self, cluster_id: str) -> aiohttp.ClientSession:
-        client = self._clients.get(cluster_id)
-        if client is None:
-            client = self._clients[cluster_id] = forwarding_session(self._tunnels.route(cluster_id).connector())
-        return client
 
 
 def _make_context(authority: bytes | None, credential: ChildCredential) -> ssl.SSLContext:

@@ -1,0 +1,106 @@
+"""Which ManagedCluster is a cluster's, when others say to be it, and when connections to it end."""
+
+import asyncio
+from typing import Any
+
+import aiohttp
+import pytest
+from clusternet_engine.deploy.errors import Unreachable
+from clusternet_engine.hub.children import Children
+from clusternet_engine.hub.clients import Clients
+from clusternet_engine.hub.predictors import PredictionFailed, Predictors
+from clusternet_engine.hub.tunnels import Tunnels
+from clusternet_engine.kube.resources import Object
+
+ID, OTHER = "7ff1a5c6-0000-0000-0000-000000000001", "7ff1a5c6-0000-0000-0000-000000000002"
+
+
+def cluster(namespace: str, cluster_id: str = ID, name: str = "c") -> Object:
+    status = {"useSocket": True, "apiserverURL": "https://a", "predictorEnabled": True, "predictorAddress": "https://p"}
+    return {"metadata": {"namespace": namespace, "name": name}, "spec": {"clusterId": cluster_id}, "status": status}
+
+
+def request(namespace: str, cluster_id: str = ID) -> Object:
+    status = {"dedicatedNamespace": namespace} if namespace else {}
+    return {"metadata": {"name": f"clusternet-{cluster_id}"}, "spec": {"clusterId": cluster_id}, "status": status}
+
+
+@pytest.fixture
+def fake() -> Object:
+    """Made by another child in its own namespace; listed first."""
+    return cluster("another")
+
+
+@pytest.fixture
+def genuine() -> Object:
+    return cluster("own")
+
+
+async def test_the_hubs_own_word_counts(caches: Any, fake: Object, genuine: Object) -> None:
+    for each in (fake, genuine, cluster("another", OTHER, "honest")):
+        caches.put(caches.clusters, each)
+    caches.put(caches.requests, request("own"))
+    assert caches.cluster(ID) == genuine
+    assert caches.is_registered(genuine)
+    assert not caches.is_registered(fake)
+    assert caches.cluster(OTHER)["metadata"]["name"] == "honest", "nobody else says to be that one"
+    caches.remove(caches.clusters, genuine)
+    assert caches.cluster(ID) is None
+    assert caches.cluster("nobody") is None
+
+
+@pytest.mark.parametrize("requests", [[], [request("")]], ids=["no request", "not approved"])
+async def test_without_that_nobody_may_contradict(
+    caches: Any, fake: Object, genuine: Object, requests: list[Object]
+) -> None:
+    for each in requests:
+        caches.put(caches.requests, each)
+    caches.put(caches.clusters, genuine)
+    assert caches.cluster(ID) == genuine
+    caches.put(caches.clusters, fake)
+    assert caches.cluster(ID) is None
+
+
+async def test_nobody_is_known_before_the_requests_are(caches: Any, fake: Object) -> None:
+    caches.put(caches.clusters, fake)
+    caches.requests._synced.clear()
+    assert caches.cluster(ID) is None
+
+
+async def test_no_tunnel_of_another_cluster_is_used(caches: Any, fake: Object, genuine: Object) -> None:
+    for each in (fake, genuine):
+        caches.put(caches.clusters, each)
+        metadata = {"namespace": each["metadata"]["namespace"], "name": "child-cluster-deployer"}
+        caches.put(caches.child_credentials, {"metadata": metadata, "data": {"token": "dA=="}})
+    caches.put(caches.requests, request("own"))
+    children, predictors = Children(caches, Tunnels()), Predictors(caches, Tunnels())
+    with pytest.raises(Unreachable, match=f"{ID} isn't registered as ManagedCluster another/c"):
+        await children.objects(fake)
+    assert await children.objects(genuine)
+    entry = {"apiVersion": "apps/v1", "kind": "Deployment", "namespace": "n", "name": "web"}
+    with pytest.raises(PredictionFailed, match="isn't registered"):
+        await predictors.predict(fake, [entry])
+    with pytest.raises(PredictionFailed, match="Cannot connect"):
+        await predictors.predict(genuine, [entry])
+    await children.close()
+    await predictors.close()
+
+
+async def test_a_client_is_closed_when_its_cluster_is_gone(caches: Any, fake: Object, genuine: Object) -> None:
+    clients = Clients(caches, lambda cluster_id: aiohttp.ClientSession())
+    for each in (fake, genuine, cluster("other", OTHER)):
+        caches.put(caches.clusters, each)
+    mine, others = clients.of(ID), clients.of(OTHER)
+    assert clients.of(ID) is mine
+    caches.remove(caches.clusters, fake)
+    assert clients.of(ID) is mine, "only a cluster's own end is its end"
+    caches.remove(caches.clusters, genuine)
+    async with asyncio.timeout(5):
+        await asyncio.gather(*clients._closing)
+    assert mine.closed
+    assert not others.closed
+    anew = clients.of(ID)
+    assert anew is not mine
+    await clients.close()
+    assert others.closed
+    assert anew.closed
