@@ -12,6 +12,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Optional
+from urllib.parse import quote
 
 from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.clusternet.core.plugins.module_utils import kubeconfig
@@ -125,16 +126,18 @@ def _from_kubeconfig(settings: ConnectionSettings, environ: Mapping[str, str]) -
     if _has_credentials(settings):
         return access
     if any(user.get(name) for name in PLUGIN_FIELDS):
-        return _with_plugin(access, config, settings)
+        return _with_plugin(access, config, user, settings)
     return replace(
         access,
         client_cert=_pem(user, "client-certificate"),
         client_key=_pem(user, "client-key"),
-        headers={**_authorization(user), **_impersonation(user.get("as"), user.get("as-groups") or ())},
+        headers={**_authorization(user), **_impersonated_by(user)},
     )
 
 
-def _with_plugin(access: Access, config: dict[str, Any], settings: ConnectionSettings) -> Access:
+def _with_plugin(
+    access: Access, config: dict[str, Any], user: Mapping[str, Any], settings: ConnectionSettings
+) -> Access:
     try:
         from kubernetes import client as kubernetes_client
         from kubernetes import config as kubernetes_config
@@ -160,7 +163,7 @@ def _with_plugin(access: Access, config: dict[str, Any], settings: ConnectionSet
         access,
         client_cert=_file("kubeconfig", loaded.cert_file) if loaded.cert_file else None,
         client_key=_file("kubeconfig", loaded.key_file) if loaded.key_file else None,
-        headers={"authorization": token} if token else {},
+        headers={**({"authorization": token} if token else {}), **_impersonated_by(user)},
     )
 
 
@@ -216,6 +219,15 @@ def _basic(username: Optional[str], password: Optional[str]) -> dict[str, str]:
     if not (username and password):
         return {}
     return {"authorization": "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()}
+
+
+def _impersonated_by(user: Mapping[str, Any]) -> dict[str, Any]:
+    headers = _impersonation(user.get("as"), user.get("as-groups") or ())
+    if user.get("as-uid"):
+        headers["impersonate-uid"] = user["as-uid"]
+    for name, values in (user.get("as-user-extra") or {}).items():
+        headers[f"impersonate-extra-{quote(name.lower(), safe='')}"] = tuple(values)
+    return headers
 
 
 def _impersonation(user: Optional[str], groups: Any) -> dict[str, Any]:

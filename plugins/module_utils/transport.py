@@ -135,9 +135,10 @@ class UrlsTransport:
     def __init__(self, access: Access) -> None:
         if access.tls_server_name:
             raise ConfigError("kubeconfig", "tls-server-name in a kubeconfig needs the Python package urllib3.")
-        if len(access.headers.get("impersonate-group", ())) > 1:
+        if any(len(values) > 1 for values in access.headers.values() if not isinstance(values, str)):
             raise ConfigError(
-                "impersonate_groups", "More than one impersonated group needs the Python package urllib3."
+                "impersonate_groups",
+                "More than one impersonated group, or value of an extra, needs the Python package urllib3.",
             )
         # Imported only here: it takes twice the time of urllib3, and hardly anybody needs it.
         from ansible.module_utils.urls import Request

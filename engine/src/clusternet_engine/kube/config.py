@@ -127,6 +127,9 @@ class ClusterConfig:
         for field_name in ("username", "auth-provider"):
             if user.get(field_name):
                 raise ConfigError(f"{origin}: user field {field_name} is not supported; use token, certificate or exec")
+        for field_name in ("as", "as-uid", "as-groups", "as-user-extra"):
+            if user.get(field_name):
+                raise ConfigError(f"{origin}: user field {field_name} is not supported; nobody can be impersonated")
         token_file = user.get("tokenFile")
         return cls(
             server=str(cluster.get("server") or ""),

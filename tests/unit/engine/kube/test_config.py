@@ -72,6 +72,10 @@ def test_context_is_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
             "username is not supported",
         ),
         ({"users": [{"name": "u", "user": {"auth-provider": {"name": "oidc"}}}]}, "auth-provider is not supported"),
+        *(
+            ({"users": [{"name": "u", "user": {"token": "secret-token", name: value}}]}, f"{name} is not supported")
+            for name, value in {"as": "jane", "as-uid": "1", "as-groups": ["a"], "as-user-extra": {"b": ["c"]}}.items()
+        ),
         ({"users": [{"name": "u", "user": {"client-key-data": "%%%"}}]}, "client-key-data is not base64"),
         ({"users": [{"name": "u", "user": {"client-key-data": "eA=="}}]}, "must be given together"),
         ({"users": [{"name": "u", "user": {"client-key": "nowhere"}}]}, "client-key .*nowhere: No such file"),

@@ -78,8 +78,27 @@ def test_in_a_pod_its_service_account_is_used(tmp_path, monkeypatch):
 def test_impersonation():
     found = resolve(host="https://h", impersonate_user="jane", impersonate_groups=["a", "b"])
     assert found.headers == {"impersonate-user": "jane", "impersonate-group": ("a", "b")}
-    named = resolve(kubeconfig=config(**{"as": "jane", "as-groups": ["a"]}))
-    assert named.headers == {"impersonate-user": "jane", "impersonate-group": ("a",)}
+
+
+def test_impersonation_in_a_kubeconfig_is_heeded_whatever_the_credentials(tmp_path):
+    named = {
+        "as": "jane",
+        "as-uid": "1-2",
+        "as-groups": ["a", "b"],
+        "as-user-extra": {"Acme.com/Scopes": ["few"], "dept": ["x", "y"]},
+    }
+    headers = {
+        "impersonate-user": "jane",
+        "impersonate-uid": "1-2",
+        "impersonate-group": ("a", "b"),
+        "impersonate-extra-acme.com%2Fscopes": ("few",),
+        "impersonate-extra-dept": ("x", "y"),
+    }
+    assert resolve(kubeconfig=config(**named)).headers == headers
+    found = resolve(kubeconfig=config(**named, **plugin(tmp_path)))
+    assert found.headers == {"authorization": "Bearer from-plugin", **headers}
+    other = resolve(kubeconfig=config(**named), api_key="another", impersonate_user="joe")
+    assert other.headers == {"authorization": "Bearer another", "impersonate-user": "joe"}
 
 
 @pytest.mark.parametrize("token", ["", "two words", "line\nbreak", "ünïcode"])
