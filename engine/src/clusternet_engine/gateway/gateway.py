@@ -29,6 +29,8 @@ from clusternet_engine.model.proxying import direct_path, headers_to_parent, imp
 
 FIRST_LIST = 30.0
 """Seconds within which the ManagedClusters must have been listed."""
+_OFFER = f"/apis/{SOCKETS.api_version}"
+"""What a parent has that offers the APIs of its children."""
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +93,12 @@ class Gateway:
         """Answer a request."""
         try:
             if not self._is_authorized(request):
+                log.warning(
+                    "refused %s %s from %s: not the gateway's token",
+                    request.method,
+                    request.rel_url.raw_path,
+                    request.remote,
+                )
                 raise refuse(401, "the gateway takes the token in the kubeconfig that it has written, and no other")
             self._under_way += 1
             try:
@@ -142,13 +150,22 @@ class Gateway:
             headers = await self._headers(request, token)
             async with exchange.ask(self._session, url, headers, **self._connection) as answer:
                 if answer.status != 401 or not repeatable:
-                    return await exchange.reply(answer)
+                    return await self._reply(exchange, answer)
             token = await self._tokens.token(cluster, refused=token)
             headers = await self._headers(request, token, renew=True)
             async with exchange.ask(self._session, url, headers, **self._connection) as answer:
-                return await exchange.reply(answer)
+                return await self._reply(exchange, answer)
         except NoAnswer as error:
             raise refuse(502, f"cannot reach the parent {url.origin()}: {error}", reason="BadGateway") from None
+
+    async def _reply(self, exchange: Exchange, answer: aiohttp.ClientResponse) -> web.StreamResponse:
+        """Pass an answer back, unless it is the parent that knows nothing of children any more; that one says no more
+        than API servers do to paths of which they know nothing."""
+        if answer.status == 404 and answer.content_type != "application/json":
+            offered = await self._parent.raw("GET", _OFFER)
+            if offered.status == 404:
+                raise refuse(503, f"the parent {self._parent.config.server} doesn't offer the APIs of its children")
+        return await exchange.reply(answer)
 
     async def _headers(self, request: web.Request, token: str, *, renew: bool = False) -> list[tuple[str, str]]:
         own = await self._credential.token(renew=renew)
@@ -161,7 +178,7 @@ class Gateway:
             await self._parent.list(
                 MANAGED_CLUSTERS, self._settings.namespace, label_selector=self._settings.label_selector
             )
-            offered = await self._parent.raw("GET", f"/apis/{SOCKETS.api_version}")
+            offered = await self._parent.raw("GET", _OFFER)
         except NotFound:
             raise ConfigError(f"{server} knows no ManagedClusters, so it isn't the parent") from None
         except (ApiError, ConnectionFailed) as error:

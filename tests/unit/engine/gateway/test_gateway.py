@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import re
 import socket
 import ssl
 import stat
@@ -95,8 +96,12 @@ class Parent:
         return self.accepted is not None and token not in self.accepted
 
     async def _child(self, request: web.Request) -> web.Response:
+        if not self.offers or request.path.endswith("/unknown"):
+            return web.Response(status=404, text="404 page not found\n")
         if self._refused(request):
             return web.json_response({"kind": "Status", "code": 401, "message": "no"}, status=401)
+        if request.path.endswith("/missing"):
+            return web.json_response({"kind": "Status", "code": 404, "message": "no such object"}, status=404)
         return web.json_response(
             {
                 "method": request.method,
@@ -327,11 +332,24 @@ async def test_a_gateway_that_is_idle_ends(site: Site) -> None:
     assert not folder_of(site.kubeconfig).exists()
 
 
-async def test_who_has_the_wrong_token_does_not_keep_it_alive(site: Site) -> None:
+async def test_who_has_the_wrong_token_does_not_keep_it_alive(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     await site.start(idle_timeout=0.5)
     async with asyncio.timeout(10):
         while not site.running.done():
-            await site.refused("/ns1/berlin/api", 401, token="wrong")
+            await site.refused("/ns1/berlin/api?x=query", 401, token="wrong")
+    assert "refused GET /ns1/berlin/api from 127.0.0.1: not the gateway's token" in caplog.text
+    assert not {"wrong", "query"} & set(re.findall(r"\w+", caplog.text))
+
+
+async def test_a_parent_that_offers_children_no_more_has_not_deleted_anything(site: Site) -> None:
+    await site.start()
+    assert await site.refused("/ns1/berlin/api/missing", 404, method="DELETE") == "no such object"
+    async with site.ask("/ns1/berlin/apis/unknown") as answer:
+        assert (answer.status, await answer.text()) == (404, "404 page not found\n"), "said by the child"
+    site.parent.offers = False
+    for path in ("missing", "unknown"):
+        message = await site.refused(f"/ns1/berlin/api/{path}", 503, method="DELETE")
+        assert "doesn't offer the APIs of its children" in message
 
 
 async def test_a_parent_that_is_none(site: Site) -> None:

@@ -79,6 +79,7 @@ class ApiServer:
             features.SOCKET_CONNECTION: Sockets(tunnels, self._proxy),
         }
         self._groups: Sequence[ApiGroup] = [group for gate, group in groups.items() if settings.enabled(gate)]
+        self._disabled = {group.group: gate for gate, group in groups.items() if not settings.enabled(gate)}
         self._openapi = OpenApi(schemas, self._catalog)
         group_versions = [f"{group.version}.{group.group}" for group in self._groups]
         self._availability = Availability(client, self._catalog.api_services, group_versions)
@@ -129,6 +130,12 @@ class ApiServer:
             info = parse_request(request.method, request.rel_url.raw_path, request.query)
             user = self._authenticator.user(request)
             if user is None:
+                log.warning(
+                    "refused %s %s from %s, who isn't the parent's API server",
+                    request.method,
+                    info.path,
+                    request.remote,
+                )
                 raise refuse(401, "the hub answers the parent's API server only: ask that one")
             await self._authorizer.check(user, info)
             return await self._route(Call(request, info, user))
@@ -164,6 +171,9 @@ class ApiServer:
         for group in self._groups:
             if info.group == group.group and info.version in ("", group.version):
                 return group
+        if info.resource and (gate := self._disabled.get(info.group)):
+            # Not 404: who wants to delete an object would take it for gone.
+            raise refuse(503, f"the hub doesn't serve {info.group}, as its feature gate {gate} is off")
         raise refuse(404, "the server could not find the requested resource")
 
     def _check_listed(self) -> None:
