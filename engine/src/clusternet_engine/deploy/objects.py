@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from typing import Any
 
 from clusternet_engine.deploy.discovery import Discovery, KindUnknown
 from clusternet_engine.kube.client import Client, PatchType
 from clusternet_engine.kube.errors import ApiError, Conflict, NotFound
+from clusternet_engine.kube.parallel import all_of
 from clusternet_engine.kube.resources import CUSTOM_RESOURCE_DEFINITIONS, Object, Resource
 from clusternet_engine.model import constants as names
 from clusternet_engine.model.applied import owner_of, owner_text, reference
@@ -100,7 +102,9 @@ class Objects:
         self.discovery = Discovery(client)
         self._limit = asyncio.Semaphore(_CONCURRENCY)
 
-    async def apply(self, objects: Sequence[Object], *, first: Awaitable[None] | None = None) -> list[Outcome]:
+    async def apply(
+        self, objects: Sequence[Object], *, first: Coroutine[Any, Any, None] | None = None
+    ) -> list[Outcome]:
         """Apply prepared objects wave by wave; what fails doesn't stop others, unless they need it.
 
         Args:
@@ -110,13 +114,13 @@ class Objects:
         Raises:
             ConnectionFailed: the cluster can't be reached.
         """
-        seen = dict(zip(map(id, objects), await _all(first, [self._look(obj) for obj in objects]), strict=True))
+        seen: dict[int, _Seen] = {}
+        await all_of([*(self._look(obj, seen) for obj in objects), *([first] if first else [])])
         failed = _Failed()
         outcomes: dict[int, Outcome] = {}
         for group in waves(objects):
-            for obj, outcome in zip(
-                group, await asyncio.gather(*(self._apply(obj, seen[id(obj)], failed) for obj in group)), strict=True
-            ):
+            applied = await all_of(self._apply(obj, seen[id(obj)], failed) for obj in group)
+            for obj, outcome in zip(group, applied, strict=True):
                 outcomes[id(obj)] = outcome
                 if outcome.error:
                     failed.add(obj)
@@ -134,16 +138,16 @@ class Objects:
         """
         outcomes: list[Outcome] = []
         for group in reversed(waves(references)):
-            outcomes += await asyncio.gather(*(self._delete(entry, owner) for entry in group))
+            outcomes += await all_of(self._delete(entry, owner) for entry in group)
         return outcomes
 
-    async def _look(self, obj: Object) -> _Seen:
+    async def _look(self, obj: Object, seen: dict[int, _Seen]) -> None:
         """Read an object; errors show up again when it is applied."""
         try:
             resource = await self.discovery.resource(obj["apiVersion"], obj["kind"])
-            return _Seen(resource, await self._read(resource, obj))
+            seen[id(obj)] = _Seen(resource, await self._read(resource, obj))
         except (ApiError, KindUnknown, ValueError):
-            return _Seen()
+            seen[id(obj)] = _Seen()
 
     async def _read(self, resource: Resource, obj: Object) -> Object | None:
         async with self._limit:
@@ -255,15 +259,6 @@ class Objects:
         except ValueError as error:
             return Outcome(entry, str(error))
         return Outcome(entry, changed=True)
-
-
-async def _all(first: Awaitable[None] | None, reads: Iterable[Awaitable[_Seen]]) -> list[_Seen]:
-    """Do what comes first and the reads at the same time."""
-    reading = asyncio.gather(*reads)
-    if first is None:
-        return await reading
-    _, seen = await asyncio.gather(first, reading)
-    return seen
 
 
 def _namespace(resource: Resource, obj: Object) -> str | None:

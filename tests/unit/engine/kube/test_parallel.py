@@ -6,7 +6,7 @@ import pytest
 from clusternet_engine.kube import events
 from clusternet_engine.kube.errors import ClientClosed
 from clusternet_engine.kube.events import EventRecorder
-from clusternet_engine.kube.parallel import run_all
+from clusternet_engine.kube.parallel import all_of, run_all
 
 
 async def test_so_much_at_once_and_no_more():
@@ -75,3 +75,30 @@ async def test_notes_are_written_later_and_only_warnings_are_sure(monkeypatch):
     await asyncio.wait_for(asyncio.gather(*recorder._notes), 5)
     assert client.most == events.MAX_NOTES
     assert sorted(client.reasons) == sorted([*(f"Reason{number}" for number in range(10)), "Sure"])
+
+
+async def test_the_first_failure_ends_the_others_before_it_is_raised():
+    ended = []
+
+    async def endless(number):
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            ended.append(number)
+
+    async def fail():
+        await asyncio.sleep(0)
+        raise ValueError("no way")
+
+    with pytest.raises(ValueError, match="no way"):
+        await all_of([endless(1), fail(), endless(2)])
+    assert sorted(ended) == [1, 2]
+
+
+async def test_results_come_in_the_order_of_the_works():
+    async def work(number):
+        await asyncio.sleep(0.01 - number / 1000)
+        return number
+
+    assert await all_of(map(work, range(5))) == list(range(5))
