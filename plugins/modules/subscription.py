@@ -35,7 +35,8 @@ options:
       - V(deployed) - everything is deployed on every chosen cluster.
       - V(healthy) - also, workloads are available there. The feature gate C(Recovery) of the agents reports that.
         Helm releases count when they are deployed; with C(wait) in the HelmChart that means available, too.
-      - V(absent) - with O(state=absent), nothing is left on any cluster, as far as it can be reached.
+      - V(absent) - with O(state=absent), nothing is left on any cluster, as far as it can be reached,
+        but what other Subscriptions bring there, too.
       - What stays wrong for some seconds fails before the time is over, with the list of clusters and reasons.
     type: str
     choices: [scheduled, deployed, healthy, absent]

@@ -105,6 +105,20 @@ class Deployed:
         return await self.describe(await self.create_base(objects), *objects)
 
     async def describe(self, base: Object, *objects: Object) -> Object:
+        return await self._describe(base, {"deployer": "Generic", "raw": [encode(obj) for obj in objects]})
+
+    async def describe_charts(self, base: Object, *charts: Object) -> Object:
+        """Make a Description of charts instead of one of native objects."""
+        self.name = f"{self.base}-helm"
+        spec = {
+            "deployer": "Helm",
+            "charts": [{key: chart["metadata"][key] for key in ("name", "namespace")} for chart in charts],
+            "chartRaw": [encode(chart) for chart in charts],
+            "raw": ["IA==" for _ in charts],
+        }
+        return await self._describe(base, spec)
+
+    async def _describe(self, base: Object, spec: Object) -> Object:
         body = {
             "apiVersion": DESCRIPTIONS.api_version,
             "kind": DESCRIPTIONS.kind,
@@ -123,7 +137,7 @@ class Deployed:
                     }
                 ],
             },
-            "spec": {"deployer": "Generic", "raw": [encode(obj) for obj in objects]},
+            "spec": spec,
         }
         return await self.parent.create(DESCRIPTIONS, body)
 

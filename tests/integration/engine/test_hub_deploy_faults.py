@@ -16,6 +16,7 @@ from hub_site import eventually
 from publishing import config_map, native_namespace, remove_cluster
 
 CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap", namespaced=True)
+STATEFUL_SETS = Resource("apps", "v1", "statefulsets", "StatefulSet", namespaced=True)
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +85,30 @@ async def test_a_run_that_was_killed_does_not_block_the_next(hubs, helm, parent,
     await release.change(wait=False)
     await release.reaches("deployed")
     await release.delete()
+    await remove_cluster(parent, cluster)
+
+
+async def test_what_a_killed_run_has_made_goes_even_if_it_never_ends_well(hubs, helm, parent, child, charts, target):
+    """The record of the killed run is all that tells what it has made."""
+    cluster = await pushed_cluster(parent, child)
+    flags = ("--controllers=description", "--feature-gates=Deployer=true", f"--helm-binary={helm}")
+    first = hubs.start(*flags)
+    release = Release(parent, cluster)
+    await release.create(
+        {"primary": {"persistence": {"enabled": False}}},
+        repo=charts.repo, chart="mysql", targetNamespace=target, createNamespace=True, wait=True, timeoutSeconds=60,
+    )  # fmt: skip
+
+    async def made() -> bool:
+        return bool((await child.list(STATEFUL_SETS, target)).items)
+
+    await eventually(made)
+    first.kill()
+    hubs.start(*flags)
+    await release.change(version="99.0.0")
+    await release.reaches("failed")
+    await release.delete()
+    assert not await made()
     await remove_cluster(parent, cluster)
 
 

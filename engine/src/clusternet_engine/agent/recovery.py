@@ -165,9 +165,9 @@ class Recovery:
             text = ", ".join(feed_text(outcome.reference) for outcome in restored)
             log.info("%s: restored %s", object_key(description), text)
             self._recorder.note(description, "Normal", "Recovered", f"was changed on the cluster and restored: {text}")
-        if problems := [outcome for outcome in outcomes if outcome.error]:
+        if problems := [outcome for outcome in outcomes if outcome.error and not outcome.waits]:
             raise RuntimeError("; ".join(f"{outcome.text}: {outcome.error}" for outcome in problems))
-        return None
+        return _STATUS_INTERVAL if any(outcome.waits for outcome in outcomes) else None
 
     async def _tell(self, key: str, description: Object, wanted: Sequence[Object]) -> float | None:
         """Write `manifestStatuses` if they differ, not too often."""

@@ -6,20 +6,24 @@ import logging
 from collections.abc import Iterable
 
 from clusternet_engine.deploy.errors import DeployFailed
+from clusternet_engine.deploy.neighbours import Neighbours
 from clusternet_engine.deploy.objects import Objects, Outcome
 from clusternet_engine.deploy.statuses import Statuses
+from clusternet_engine.kube.backoff import Backoff
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.errors import NotFound
 from clusternet_engine.kube.events import EventRecorder
-from clusternet_engine.kube.resources import DESCRIPTIONS, Object
+from clusternet_engine.kube.resources import DESCRIPTIONS, Object, object_key
 from clusternet_engine.model import constants as names
 from clusternet_engine.model.applied import (
     APPLIED_OBJECTS_ANNOTATION,
     MalformedObject,
+    identity,
     owner_text,
     parse_objects,
     prepare,
     reference,
+    references_of,
     remembered,
     to_annotation,
     union,
@@ -30,6 +34,10 @@ from clusternet_engine.model.feeds import feed_reference, feed_references, feed_
 
 MAX_REASON = 4096
 """Characters of `status.reason`."""
+_LOOK_FIRST, _LOOK_LIMIT = 0.05, 30.0
+"""Seconds between looks for what has to happen before: that something is gone, or taken over by another Description."""
+_TELL_FROM = 1.0
+"""Seconds between looks from which on users are told."""
 
 log = logging.getLogger(__name__)
 
@@ -47,13 +55,15 @@ class Descriptions:
         self._recorder = recorder
         self._statuses = Statuses()
         self._remembered: dict[str, list[Object]] = {}
+        self._looks: dict[str, Backoff] = {}
 
     def forget(self, description: Object) -> None:
         """The Description is gone."""
         self._remembered.pop(description["metadata"]["uid"], None)
+        self._looks.pop(description["metadata"]["uid"], None)
         self._statuses.forget(description)
 
-    async def deploy(self, description: Object, objects: Objects) -> None:
+    async def deploy(self, description: Object, objects: Objects, neighbours: Neighbours) -> None:
         """Apply everything, remove what isn't wanted any more, and write the status.
 
         Raises:
@@ -71,33 +81,39 @@ class Descriptions:
         everything = union(before, references)
         remember = self._remember(description, everything) if len(everything) > len(union(before)) else None
         outcomes = await objects.apply(wanted, first=remember)
-        outcomes += await self._prune(description, objects, without(everything, references), references, owner)
+        gone = without(everything, references)
+        outcomes += await self._prune(description, objects, neighbours, gone, references)
         for outcome in outcomes:
             if outcome.adopted:
                 text = f"{outcome.text} was there and belonged to {outcome.adopted}; it is managed from here now"
                 self._recorder.note(description, "Normal", "Adopted", text)
         await self._conclude(description, outcomes)
 
-    async def withdraw(self, description: Object, objects: Objects, base: Object | None) -> None:
+    async def withdraw(
+        self, description: Object, objects: Objects, base: Object | None, neighbours: Neighbours
+    ) -> None:
         """Remove the objects of a Description that goes.
 
         Args:
             description: the terminating Description.
             objects: of its cluster.
             base: made anew, since the cluster has been bound again; what its feeds mean stays.
+            neighbours: what they have, too, stays.
 
         Raises:
             DeployFailed: some can't be removed now.
         """
-        metadata = description["metadata"]
-        owner = owner_text(metadata["namespace"], metadata["name"])
-        outcomes = await objects.delete(self._going(description, base), owner)
-        if problems := [outcome for outcome in outcomes if outcome.error]:
-            reason = _problems(problems)
-            self._recorder.note(description, "Warning", "FailedDeletingDescription", reason)
-            raise DeployFailed(reason)
+        outcomes = await self._delete(description, objects, neighbours, self._going(description, base))
+        problems = [outcome for outcome in outcomes if outcome.error]
+        if not problems:
+            return
+        reason = _problems(problems)
+        if all(outcome.waits for outcome in problems):
+            raise self._waits(description, reason)
+        self._recorder.note(description, "Warning", "FailedDeletingDescription", reason)
+        raise DeployFailed(reason)
 
-    def pending(self, description: Object, base: Object | None) -> bool:
+    async def pending(self, description: Object, base: Object | None, neighbours: Neighbours) -> bool:
         """Return whether a Description that goes leaves anything to remove on its cluster; see `withdraw`."""
         return bool(self._going(description, base))
 
@@ -106,7 +122,7 @@ class Descriptions:
         await self._failed(description, reason)
 
     def _going(self, description: Object, base: Object | None) -> list[Object]:
-        going = union(self._known(description), _references(description).values())
+        going = union(self._known(description), references_of(description).values())
         return going if base is None else without(going, _kept(description, base, going))
 
     def _known(self, description: Object) -> list[Object]:
@@ -120,32 +136,65 @@ class Descriptions:
         await self._parent.patch(DESCRIPTIONS, metadata["name"], patch, metadata["namespace"])
         self._remembered[metadata["uid"]] = references
 
+    async def _delete(
+        self, description: Object, objects: Objects, neighbours: Neighbours, going: list[Object]
+    ) -> list[Outcome]:
+        """Remove objects of a Description, save what another one has, too.
+
+        It isn't enough that another one has it: if that went before it has taken the object over, nobody would
+        remove it any more. So the Description waits until the object bears the other's name.
+        """
+        metadata = description["metadata"]
+        shared = neighbours.sharing(description, going)
+        heirs = {which: object_key(other) for which, other in shared.items()}
+        outcomes = await objects.delete(going, owner_text(metadata["namespace"], metadata["name"]), heirs)
+        for outcome in outcomes:
+            if outcome.waits and (heir := shared.get(identity(outcome.reference))):
+                neighbours.wake(heir)
+        return outcomes
+
     async def _prune(
-        self, description: Object, objects: Objects, gone: list[Object], kept: list[Object], owner: str
+        self,
+        description: Object,
+        objects: Objects,
+        neighbours: Neighbours,
+        gone: list[Object],
+        kept: list[Object],
     ) -> list[Outcome]:
         if not gone:
             return []
-        outcomes = await objects.delete(gone, owner)
-        failed = [outcome for outcome in outcomes if outcome.error]
-        await self._remember(description, union(kept, (outcome.reference for outcome in failed)))
-        if failed:
+        outcomes = await self._delete(description, objects, neighbours, gone)
+        left = [outcome for outcome in outcomes if outcome.error]
+        if len(left) < len(gone):
+            await self._remember(description, union(kept, (outcome.reference for outcome in left)))
+        if failed := [outcome for outcome in left if not outcome.waits]:
             self._recorder.note(description, "Warning", "UnsuccessfullyPruningFeed", _problems(failed))
-        elif any(outcome.changed for outcome in outcomes):
-            text = ", ".join(outcome.text for outcome in outcomes)
-            self._recorder.note(description, "Normal", "SuccessfullyPruningFeed", f"removed {text}")
+        if removed := [outcome.text for outcome in outcomes if outcome.changed]:
+            self._recorder.note(description, "Normal", "SuccessfullyPruningFeed", f"removed {', '.join(removed)}")
         return outcomes
 
     async def _conclude(self, description: Object, outcomes: Iterable[Outcome]) -> None:
         problems = [outcome for outcome in outcomes if outcome.error]
         if problems:
             reason = _problems(problems)
+            if all(outcome.waits for outcome in problems):
+                await self._write(description, names.DESCRIPTION_PENDING, _cut(reason))
+                raise self._waits(description, reason)
             await self._failed(description, reason)
             raise DeployFailed(reason)
+        self._looks.pop(description["metadata"]["uid"], None)
         if await self._write(description, names.DESCRIPTION_SUCCESS, ""):
             self._recorder.note(description, "Normal", "SuccessfullyDeployed", "everything is on the cluster as wanted")
 
+    def _waits(self, description: Object, reason: str) -> DeployFailed:
+        """Return why a Description isn't done yet, with the time of the next look."""
+        seconds = self._looks.setdefault(description["metadata"]["uid"], Backoff(_LOOK_FIRST, _LOOK_LIMIT)).next()
+        if seconds >= _TELL_FROM:
+            self._recorder.note(description, "Normal", "Waiting", reason)
+        return DeployFailed(reason, seconds)
+
     async def _failed(self, description: Object, reason: str) -> None:
-        reason = reason if len(reason) <= MAX_REASON else reason[: MAX_REASON - 1] + "…"
+        reason = _cut(reason)
         if await self._write(description, names.DESCRIPTION_FAILURE, reason):
             self._recorder.note(description, "Warning", "UnSuccessfullyDeployed", reason)
 
@@ -165,21 +214,17 @@ class Descriptions:
         return True
 
 
-def _references(description: Object) -> dict[int, Object]:
-    """Return references to the objects of a Description by their place in `spec.raw`."""
-    try:
-        return dict(enumerate(map(reference, parse_objects(description["spec"].get("raw") or ()))))
-    except MalformedObject:
-        return {}
-
-
 def _kept(description: Object, base: Object, references: Iterable[Object]) -> list[Object]:
     """Return the references to objects that come from feeds of a Base."""
     feeds = set(feed_references(base["spec"]["feeds"]))
     rendered = rendered_feeds(description)
-    present = _references(description)
+    present = references_of(description)
     kept = [entry for place, entry in present.items() if place < len(rendered) and rendered[place] in feeds]
     return kept + [entry for entry in references if feed_reference(entry) in feeds]
+
+
+def _cut(reason: str) -> str:
+    return reason if len(reason) <= MAX_REASON else reason[: MAX_REASON - 1] + "…"
 
 
 def _problems(outcomes: Iterable[Outcome]) -> str:

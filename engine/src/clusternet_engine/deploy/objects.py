@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +15,7 @@ from clusternet_engine.kube.errors import ApiError, Conflict, NotFound
 from clusternet_engine.kube.parallel import all_of
 from clusternet_engine.kube.resources import CUSTOM_RESOURCE_DEFINITIONS, Object, Resource
 from clusternet_engine.model import constants as names
-from clusternet_engine.model.applied import owner_of, owner_text, reference
+from clusternet_engine.model.applied import Identity, identity, owner_of, owner_text, reference
 from clusternet_engine.model.conditions import find_condition
 from clusternet_engine.model.drift import needs_apply
 from clusternet_engine.model.feeds import feed_text
@@ -33,6 +33,7 @@ _SERVED_TIMEOUT = 5.0
 """Seconds the API server may lag behind the condition Established."""
 _IMMORTAL = ("default", "kube-system", "kube-public", "kube-node-lease")
 """Namespaces that Kubernetes doesn't let go or makes anew."""
+_GOING = "it is being removed, and not gone yet"
 
 log = logging.getLogger(__name__)
 
@@ -44,12 +45,14 @@ class Outcome:
     Attributes:
         reference: of the object.
         error: why it isn't as wanted; empty if it is.
+        waits: nothing is wrong, but something else has to happen before.
         adopted: whose it was before, if it was there and not ours.
         changed: whether something was written.
     """
 
     reference: Object
     error: str = ""
+    waits: bool = False
     adopted: str = ""
     changed: bool = False
 
@@ -126,19 +129,25 @@ class Objects:
                     failed.add(obj)
         return [outcomes[id(obj)] for obj in objects]
 
-    async def delete(self, references: Iterable[Object], owner: str) -> list[Outcome]:
-        """Remove objects in reverse order, in the background of the cluster; objects of other owners stay.
+    async def delete(self, references: Iterable[Object], owner: str, shared: Mapping[Identity, str]) -> list[Outcome]:
+        """Remove objects in reverse order; objects of other owners stay.
+
+        Whoever calls comes back as long as something waits: a wave begins when all before it is gone.
 
         Args:
             references: to the objects.
             owner: the `owner_text` that they must carry.
+            shared: what somebody else is to take over, and who.
 
         Raises:
             ConnectionFailed: the cluster can't be reached.
         """
         outcomes: list[Outcome] = []
         for group in reversed(waves(references)):
-            outcomes += await all_of(self._delete(entry, owner) for entry in group)
+            if ending := next((outcome for outcome in outcomes if outcome.waits), None):
+                outcomes += [Outcome(entry, f"waits for the end of {ending.text}", waits=True) for entry in group]
+            else:
+                outcomes += await all_of(self._delete(entry, owner, shared) for entry in group)
         return outcomes
 
     async def _look(self, obj: Object, seen: dict[int, _Seen]) -> None:
@@ -159,12 +168,14 @@ class Objects:
     async def _apply(self, obj: Object, seen: _Seen, failed: _Failed) -> Outcome:
         entry = reference(obj)
         if hindrance := failed.hinders(obj):
-            return Outcome(entry, hindrance)
+            return Outcome(entry, hindrance, waits=True)
         try:
             resource, live = seen.resource, seen.live
             if resource is None:
                 resource = await self.discovery.resource(obj["apiVersion"], obj["kind"])
                 live = await self._read(resource, obj)
+            if live is not None and live["metadata"].get("deletionTimestamp"):
+                return Outcome(entry, _GOING, waits=True)
             if live is not None and not needs_apply(live, obj):
                 return Outcome(entry)
             await self._write(resource, obj, live)
@@ -231,7 +242,7 @@ class Objects:
         except TimeoutError:
             log.info("CustomResourceDefinition %s is established but not in discovery", definition["metadata"]["name"])
 
-    async def _delete(self, entry: Object, owner: str) -> Outcome:
+    async def _delete(self, entry: Object, owner: str, shared: Mapping[Identity, str]) -> Outcome:
         obj = {"metadata": {"name": entry["name"], "namespace": entry.get("namespace")}}
         try:
             resource = await self.discovery.resource(entry["apiVersion"], entry["kind"])
@@ -240,20 +251,27 @@ class Objects:
             if live is None or found is None or owner_text(*found) != owner:
                 return Outcome(entry)
             metadata = live["metadata"]
-            if metadata.get("deletionTimestamp") or (resource.kind == "Namespace" and metadata["name"] in _IMMORTAL):
+            if resource.kind == "Namespace" and metadata["name"] in _IMMORTAL:
                 return Outcome(entry)
+            if heir := shared.get(identity(entry)):
+                return Outcome(entry, f"it stays until Description {heir} has taken it over", waits=True)
+            if metadata.get("deletionTimestamp"):
+                return Outcome(entry, _GOING, waits=True)
             async with self._limit:
-                await self.client.delete(
+                answer = await self.client.delete(
                     resource,
                     metadata["name"],
                     metadata.get("namespace"),
                     uid=metadata["uid"],
+                    resource_version=metadata["resourceVersion"],
                     propagation="Background",
                 )
+            if answer.get("kind") != "Status" and await self._read(resource, obj):
+                return Outcome(entry, _GOING, waits=True, changed=True)
         except (KindUnknown, NotFound):
             return Outcome(entry)
         except Conflict:
-            return Outcome(entry, "it was replaced while being deleted")
+            return Outcome(entry, "it was changed while being removed", waits=True)
         except ApiError as error:
             return Outcome(entry, error.message or str(error))
         except ValueError as error:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from clusternet_engine.deploy.errors import DeployFailed, Unreachable
+from clusternet_engine.deploy.neighbours import Neighbours
 from clusternet_engine.deploy.objects import Objects
 from clusternet_engine.kube.backoff import Backoff
 from clusternet_engine.kube.cache import Change
@@ -51,14 +52,14 @@ class Sources:
 class Deployment(Protocol):
     """How one kind of object is brought to a cluster and taken away."""
 
-    async def deploy(self, obj: Object, objects: Objects) -> None:
+    async def deploy(self, obj: Object, objects: Objects, neighbours: Neighbours) -> None:
         """Bring it there; DeployFailed if that can't be done now."""
 
-    def pending(self, obj: Object, base: Object | None) -> bool:
+    async def pending(self, obj: Object, base: Object | None, neighbours: Neighbours) -> bool:
         """Return whether it leaves anything to remove."""
 
-    async def withdraw(self, obj: Object, objects: Objects, base: Object | None) -> None:
-        """Take it away, save what the Base asks for; DeployFailed if that can't be done now."""
+    async def withdraw(self, obj: Object, objects: Objects, base: Object | None, neighbours: Neighbours) -> None:
+        """Take it away, save what the Base or others ask for; DeployFailed if that can't be done now."""
 
     async def unreachable(self, obj: Object, reason: str) -> None:
         """Note that the cluster couldn't be reached."""
@@ -121,6 +122,7 @@ class Publisher:
             keys=lambda: map(object_key, filter(wanted, informer.items())),
             timeout=timeout,
         )
+        self._neighbours = Neighbours(informer, sources.namespace_index, wanted, self._controller.enqueue)
         informer.add_handler(self._on_object)
         sources.clusters.add_handler(self._on_cluster)
         sources.bases.add_handler(self._on_base)
@@ -145,6 +147,7 @@ class Publisher:
             self._deleted.pop(key, None)
             self._told = {told for told in self._told if told[0] != key}
             self._deployment.forget(change.object)
+            self._neighbours.forget(change.object)
         elif change.old is None or _task(change.old) != _task(change.new):
             if change.new["metadata"].get("deletionTimestamp"):
                 self._deleted.setdefault(key, time.monotonic())
@@ -202,7 +205,9 @@ class Publisher:
         if cluster_deployer(cluster) != self._side:
             return None
         await self._secure(obj)
-        return await self._on_child(obj, cluster, lambda objects: self._deployment.deploy(obj, objects))
+        return await self._on_child(
+            obj, cluster, lambda objects: self._deployment.deploy(obj, objects, self._neighbours)
+        )
 
     async def _remove(self, obj: Object, cluster: Object | None) -> float | None:
         if names.FINALIZER not in (obj["metadata"].get("finalizers") or ()):
@@ -215,7 +220,7 @@ class Publisher:
         if (cluster_deployer(cluster) or "hub") != self._side:
             return None
         base = await self._base(obj)
-        if not self._deployment.pending(obj, base):
+        if not await self._deployment.pending(obj, base, self._neighbours):
             await self._release(obj)
             return None
         if is_lost(cluster):
@@ -226,7 +231,7 @@ class Publisher:
             return wait
 
         async def withdraw(objects: Objects) -> None:
-            await self._deployment.withdraw(obj, objects, base)
+            await self._deployment.withdraw(obj, objects, base, self._neighbours)
             await self._release(obj)
 
         return await self._on_child(obj, cluster, withdraw)

@@ -6,8 +6,11 @@ import asyncio
 import base64
 import binascii
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
+from weakref import WeakValueDictionary
 
 import orjson
 import yaml
@@ -15,6 +18,7 @@ import yaml
 from clusternet_engine.deploy.archives import BadArchive, read_archive
 from clusternet_engine.deploy.errors import DeployFailed
 from clusternet_engine.deploy.helm import HISTORY, Helm, HelmFailed
+from clusternet_engine.deploy.neighbours import Neighbours
 from clusternet_engine.deploy.objects import Objects
 from clusternet_engine.deploy.pull_secrets import PullSecretMissing, PullSecrets
 from clusternet_engine.deploy.repositories import Repositories, RepositoryFailed
@@ -23,7 +27,7 @@ from clusternet_engine.kube.backoff import Backoff
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.errors import ApiError, NotFound
 from clusternet_engine.kube.events import EventRecorder
-from clusternet_engine.kube.resources import HELM_RELEASES, SECRETS, Object, object_key
+from clusternet_engine.kube.resources import DESCRIPTIONS, HELM_RELEASES, SECRETS, Object, object_key
 from clusternet_engine.model import constants as names
 from clusternet_engine.model.applied import prepare
 from clusternet_engine.model.charts import ChartMissing
@@ -38,7 +42,7 @@ from clusternet_engine.model.helm_records import (
     selector,
     status_of,
 )
-from clusternet_engine.model.releases import release_name
+from clusternet_engine.model.releases import UnreadableChart, place_of, release_name, wanted_releases
 
 _DEFAULT_TIMEOUT = 300
 _RETRY_FIRST, _RETRY_LIMIT = 5.0, 600.0
@@ -101,29 +105,33 @@ class Releases:
         self._recorder = recorder
         self._statuses = Statuses()
         self._backoffs: dict[str, tuple[int, Backoff]] = {}
+        self._locks: WeakValueDictionary[tuple[str, str, str], asyncio.Lock] = WeakValueDictionary()
 
     def forget(self, release: Object) -> None:
         """The HelmRelease is gone."""
         self._backoffs.pop(object_key(release), None)
         self._statuses.forget(release)
 
-    async def deploy(self, release: Object, objects: Objects) -> None:
+    async def deploy(self, release: Object, objects: Objects, neighbours: Neighbours) -> None:
         """Install or upgrade, unless the cluster has what is wanted, and write the status.
 
         Raises:
             DeployFailed: it didn't work; with the time of the next attempt.
         """
-        spec, place = release["spec"], _place(release, objects)
+        async with self._alone(release):
+            await self._deploy(release, _place(release, objects))
+
+    async def _deploy(self, release: Object, place: _Place) -> None:
+        spec = release["spec"]
         try:
             values = _values(spec.get("overrides"))
-            record = await self._record(place)
-            deployed = record is not None and record.status == names.RELEASE_DEPLOYED
-            if record is not None and deployed and not needs_upgrade(record, spec, values):
-                await self._write(release, status_of(record, release["metadata"]["generation"]))
+            records = await self._records(place)
+            if _is_deployed(records) and not needs_upgrade(records[0], spec, values):
+                await self._write(release, status_of(records[0], release["metadata"]["generation"]))
                 self._backoffs.pop(object_key(release), None)
                 return
             archive = await self._archive(release)
-            record = await self._bring(release, place, record, archive, values)
+            record = await self._bring(release, place, records, archive, values)
         except (HelmFailed, BadArchive, ChartMissing, RepositoryFailed, PullSecretMissing, _BadValues) as error:
             await self._failed(release, place, str(error), located=isinstance(error, (HelmFailed, _BadValues)))
         except ApiError as error:
@@ -134,11 +142,16 @@ class Releases:
             text = f"{place.name} is deployed as revision {record.revision} of {record.chart} {record.chart_version}"
             self._recorder.note(release, "Normal", "HelmReleaseUpdated", text)
 
-    def pending(self, release: Object, base: Object | None) -> bool:
-        """Return whether a HelmRelease that goes has to be uninstalled: not when a new Base has its chart, too."""
-        return base is None or not _is_kept(release, base)
+    async def pending(self, release: Object, base: Object | None, neighbours: Neighbours) -> bool:
+        """Return whether a HelmRelease that goes has to be uninstalled.
 
-    async def withdraw(self, release: Object, objects: Objects, base: Object | None) -> None:
+        Not when a new Base has its chart in the same place, nor when another HelmRelease has that place.
+        """
+        if base is not None and await self._is_kept(release, base):
+            return False
+        return not await self._is_shared(release, neighbours)
+
+    async def withdraw(self, release: Object, objects: Objects, base: Object | None, neighbours: Neighbours) -> None:
         """Uninstall a release.
 
         Raises:
@@ -146,8 +159,9 @@ class Releases:
         """
         place = _place(release, objects)
         try:
-            if await self._records(place):
-                await self._uninstall(place, release["spec"])
+            async with self._alone(release):
+                if await self._records(place):
+                    await self._uninstall(place, release["spec"])
         except (HelmFailed, ApiError) as error:
             reason = f"{place.name} can't be uninstalled: {error}"
             self._recorder.note(release, "Warning", "HelmReleaseFailure", reason)
@@ -157,16 +171,49 @@ class Releases:
         """Write into the status that the cluster couldn't be reached."""
         await self._write(release, failed_status(reason, None, release["metadata"]["generation"]))
 
+    def _alone(self, release: Object) -> asyncio.Lock:
+        """Return what keeps several HelmReleases of one place from working on it at the same time."""
+        return self._locks.setdefault((release["metadata"]["namespace"], *place_of(release)), asyncio.Lock())
+
+    async def _is_kept(self, release: Object, base: Object) -> bool:
+        """Return whether a Base has the chart of a HelmRelease, and nothing says that it is to be elsewhere now."""
+        metadata = release["metadata"]
+        name = (metadata.get("labels") or {}).get(names.CONFIG_NAME_LABEL) or ""
+        charts = [feed for feed in base["spec"]["feeds"] if is_chart(feed)]
+        if metadata["name"] not in (release_name({"metadata": {"name": name}}, chart) for chart in charts):
+            return False
+        try:
+            description = await self._parent.get(DESCRIPTIONS, name, metadata["namespace"])
+            wanted = [] if description["metadata"].get("deletionTimestamp") else list(wanted_releases(description))
+        except (NotFound, UnreadableChart):
+            return True
+        return all(place_of(one) == place_of(release) for one in wanted if one["metadata"]["name"] == metadata["name"])
+
+    async def _is_shared(self, release: Object, neighbours: Neighbours) -> bool:
+        """Return whether another HelmRelease has the same place on the cluster; it makes of the release what it wants.
+
+        The cache may be older than the end of that one, and nobody would uninstall any more what stays by mistake; so
+        the parent is asked.
+        """
+        for other in neighbours.of(release):
+            if place_of(other) != place_of(release):
+                continue
+            metadata = other["metadata"]
+            try:
+                fresh = await self._parent.get(HELM_RELEASES, metadata["name"], metadata["namespace"])
+            except NotFound:
+                continue
+            if not fresh["metadata"].get("deletionTimestamp") and place_of(fresh) == place_of(release):
+                neighbours.wake(other)
+                return True
+        return False
+
     async def _bring(
-        self, release: Object, place: _Place, record: Record | None, archive: bytes, values: Object
+        self, release: Object, place: _Place, records: Sequence[Record], archive: bytes, values: Object
     ) -> Record:
         spec = release["spec"]
         contents = await asyncio.to_thread(read_archive, archive)
-        if record is not None and (
-            record.status == UNINSTALLING or (spec.get("atomic") and record.status != names.RELEASE_DEPLOYED)
-        ):
-            await self._uninstall(place, spec)
-            record = None
+        record = await self._settle(place, spec, records)
         if spec.get("replaceCRDs"):
             await self._replace_crds(place.objects, contents.crds)
         verb, flags = ("upgrade", _UPGRADE_FLAGS) if record else ("install", _INSTALL_FLAGS)
@@ -198,19 +245,31 @@ class Releases:
         return newest_first(secrets.items)
 
     async def _record(self, place: _Place) -> Record | None:
-        """Return the newest record of a release, after removing what runs that were killed have left.
+        """Return the newest record that isn't of a run that has yet to end, or was killed."""
+        return next((record for record in await self._records(place) if record.status not in PENDING), None)
 
-        Nobody else works on the release: one run at a time is started, and a run dies with its hub or agent.
+    async def _settle(self, place: _Place, spec: Object, records: Sequence[Record]) -> Record | None:
+        """Return the record to go on from, after removing what Helm can't work on.
+
+        Nobody else works on the release: one run at a time is started, and a run dies with its hub or agent. The record
+        of an install that was killed is all that tells what it has made, so that is uninstalled.
         """
-        records = await self._records(place)
-        while records and records[0].status in PENDING:
-            stale = records.pop(0)
-            log.warning("%s/%s: revision %d was left %s", place.namespace, place.name, stale.revision, stale.status)
+        stale = list(takewhile(lambda record: record.status in PENDING, records))
+        for one in stale:
+            log.warning("%s/%s: revision %d was left %s", place.namespace, place.name, one.revision, one.status)
+        record = records[len(stale)] if len(stale) < len(records) else None
+        failed = record is not None and (
+            record.status == UNINSTALLING or (spec.get("atomic") and record.status != names.RELEASE_DEPLOYED)
+        )
+        if failed or (stale and record is None):
+            await self._uninstall(place, spec)
+            return None
+        for one in stale:
             try:
-                await place.objects.client.delete(SECRETS, stale.secret, place.namespace)
+                await place.objects.client.delete(SECRETS, one.secret, place.namespace)
             except NotFound:
                 continue
-        return records[0] if records else None
+        return record
 
     async def _uninstall(self, place: _Place, spec: Object) -> None:
         arguments = ["uninstall", place.name, "--namespace", place.namespace, "--timeout", f"{place.timeout}s"]
@@ -266,15 +325,11 @@ def _values(overrides: str | None) -> Object:
 
 
 def _place(release: Object, objects: Objects) -> _Place:
-    spec = release["spec"]
-    name = spec.get("releaseName") or release["metadata"]["name"]
-    return _Place(objects, spec["targetNamespace"], name, spec.get("timeoutSeconds") or _DEFAULT_TIMEOUT)
+    return _Place(objects, *place_of(release), release["spec"].get("timeoutSeconds") or _DEFAULT_TIMEOUT)
 
 
-def _is_kept(release: Object, base: Object) -> bool:
-    description = {"metadata": {"name": (release["metadata"].get("labels") or {}).get(names.CONFIG_NAME_LABEL)}}
-    charts = [feed for feed in base["spec"]["feeds"] if is_chart(feed)]
-    return any(release_name(description, feed) == release["metadata"]["name"] for feed in charts)
+def _is_deployed(records: Sequence[Record]) -> bool:
+    return bool(records) and records[0].status == names.RELEASE_DEPLOYED
 
 
 def _plain(crd: Object) -> Object:

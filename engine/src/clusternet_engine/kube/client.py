@@ -238,19 +238,22 @@ class Client:
         namespace: str | None = None,
         *,
         uid: str | None = None,
+        resource_version: str | None = None,
         propagation: str | None = None,
-    ) -> None:
-        """DELETE an object.
+    ) -> Object:
+        """DELETE an object; the answer is a ``Status``, or what is there until its finalizers are done.
 
         :param uid: delete only the object with this UID (else :class:`~clusternet_engine.kube.errors.Conflict`).
+        :param resource_version: delete only this version of the object.
         :param propagation: ``Background``, ``Foreground`` or ``Orphan``.
         """
         options: Object = {"apiVersion": "v1", "kind": "DeleteOptions"}
-        if uid:
-            options["preconditions"] = {"uid": uid}
+        preconditions = {"uid": uid, "resourceVersion": resource_version}
+        if conditions := {field: value for field, value in preconditions.items() if value}:
+            options["preconditions"] = conditions
         if propagation:
             options["propagationPolicy"] = propagation
-        await self._json("DELETE", resource.path(namespace, name), body=options)
+        return await self._json("DELETE", resource.path(namespace, name), body=options)
 
     async def watch(
         self,

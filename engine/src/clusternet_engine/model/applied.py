@@ -28,6 +28,9 @@ _SYSTEM_METADATA = (
 )
 _REFERENCE = ("apiVersion", "kind", "namespace", "name")
 
+Identity = tuple[str, str, str, str]
+"""What makes a reference one object: group, kind, namespace, name; versions are views of the same."""
+
 
 class MalformedObject(Exception):
     """An entry of a Description is no Kubernetes object."""
@@ -114,8 +117,16 @@ def reference(obj: Object) -> Object:
     }
 
 
-def identity(reference: Mapping[str, str]) -> tuple[str, str, str, str]:
-    """Return what makes a reference one object: group, kind, namespace, name; versions are views of the same."""
+def references_of(description: Object) -> dict[int, Object]:
+    """Return references to the objects of a Description by their place in `spec.raw`; none if one is malformed."""
+    try:
+        return dict(enumerate(map(reference, parse_objects(description["spec"].get("raw") or ()))))
+    except MalformedObject:
+        return {}
+
+
+def identity(reference: Mapping[str, str]) -> Identity:
+    """Return the identity of a reference."""
     group = reference["apiVersion"].rpartition("/")[0]
     return group, reference["kind"], reference.get("namespace") or "", reference["name"]
 

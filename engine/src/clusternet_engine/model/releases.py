@@ -116,6 +116,12 @@ def release_labels(description: Object, chart_labels: Mapping[str, str]) -> dict
     }
 
 
+def place_of(release: Object) -> tuple[str, str]:
+    """Return namespace and name of a HelmRelease on its cluster; Helm has one release there, whoever asks for it."""
+    spec = release["spec"]
+    return spec["targetNamespace"], spec.get("releaseName") or release["metadata"]["name"]
+
+
 def difference(before: Object, wanted: Object) -> Object:
     """Return the merge patch that makes a HelmRelease the wanted one; empty if it is."""
     there, metadata = before["metadata"], wanted["metadata"]

@@ -14,6 +14,7 @@ from clusternet_engine.model.applied import (
     parse_objects,
     prepare,
     reference,
+    references_of,
     remembered,
     to_annotation,
     union,
@@ -332,6 +333,13 @@ def test_references_are_remembered():
     description = {"metadata": {"annotations": {APPLIED_OBJECTS_ANNOTATION: to_annotation(references)}}}
     assert remembered(description) == references
     assert remembered({"metadata": {}}) == []
+
+
+def test_a_description_refers_to_all_its_objects_or_to_none():
+    objects = [kind("apps/v1", "Deployment"), live_with(metadata={"name": "x", "namespace": "n"})]
+    raw = [encoded(obj) for obj in objects]
+    assert references_of({"spec": {"raw": raw}}) == dict(enumerate(map(reference, objects)))
+    assert references_of({"spec": {"raw": [*raw, "?"]}}) == references_of({"spec": {}}) == {}
 
 
 @pytest.mark.parametrize(

@@ -476,6 +476,13 @@ def test_release():
     assert least["metadata"]["labels"][names.SUBSCRIPTION_UID_LABEL] == ""
 
 
+def test_helm_has_one_release_in_a_place():
+    release = {"metadata": {"name": "d-default-web"}, "spec": {"targetNamespace": "apps"}}
+    assert releases.place_of(release) == ("apps", "d-default-web")
+    release["spec"]["releaseName"] = "web"
+    assert releases.place_of(release) == ("apps", "web")
+
+
 @given(st.integers(1, 63), st.integers(1, 253))
 def test_names_of_releases(namespace, name):
     reference = {"namespace": "n" * namespace, "name": "c" * name}
