@@ -18,7 +18,7 @@ from clusternet_engine.kube.parallel import run_all
 from clusternet_engine.kube.resources import DESCRIPTIONS, HELM_RELEASES, Object, make_key, object_key, split_key
 from clusternet_engine.model import constants as names
 from clusternet_engine.model import features
-from clusternet_engine.model.releases import UnreadableChart, difference, helm_status, wanted_releases
+from clusternet_engine.model.releases import UnreadableChart, difference, helm_status, place_of, wanted_releases
 
 NAME = "helmrelease"
 
@@ -98,6 +98,8 @@ class Releases:
                 works.append(partial(self._create, description, one, unseen))
             elif name not in there or before["metadata"].get("deletionTimestamp"):
                 log.info("%s waits for the end of the former %s", object_key(description), name)
+            elif place_of(before) != place_of(one):
+                works.append(partial(self._delete, before))  # its end brings us back
             elif patch := difference(before, one):
                 works.append(partial(self._update, description, before, patch))
         works += (partial(self._delete, there[name]) for name in there.keys() - wanted.keys())
