@@ -14,7 +14,7 @@ import base64
 import json
 from typing import Any, Mapping, NamedTuple, Optional
 
-from ansible_collections.clusternet.core.plugins.module_utils import constants
+from ansible_collections.clusternet.core.plugins.module_utils import constants, tenants
 from ansible_collections.clusternet.core.plugins.module_utils.client import Client
 from ansible_collections.clusternet.core.plugins.module_utils.definitions import describe
 from ansible_collections.clusternet.core.plugins.module_utils.errors import ApiError, ClusternetError
@@ -22,35 +22,16 @@ from ansible_collections.clusternet.core.plugins.module_utils.reconcile import R
 from ansible_collections.clusternet.core.plugins.module_utils.resources import (
     CLUSTER_ROLE_BINDINGS,
     CLUSTER_ROLES,
-    CONFIG_MAPS,
-    DAEMON_SETS,
     DEPLOYMENTS,
     LEASES,
     NAMESPACES,
-    PERSISTENT_VOLUME_CLAIMS,
     ROLE_BINDINGS,
     ROLES,
     SECRETS,
     SERVICE_ACCOUNTS,
-    SERVICES,
-    STATEFUL_SETS,
     Resource,
 )
 
-_SHOWN = 5  # names in a message
-_TENANTS = (
-    SECRETS,
-    SERVICE_ACCOUNTS,
-    CONFIG_MAPS,
-    SERVICES,
-    DEPLOYMENTS,
-    STATEFUL_SETS,
-    DAEMON_SETS,
-    PERSISTENT_VOLUME_CLAIMS,
-)
-"""Kinds by which a namespace shows that somebody else lives in it, too."""
-_EVERYWHERE = (("ServiceAccount", "default"), ("ConfigMap", "kube-root-ca.crt"))
-_KUBERNETES_OWN = ("default", "kube-node-lease", "kube-public", "kube-system")
 _ACCOUNT_OF_TOKEN = "kubernetes.io/service-account.name"  # noqa: S105
 _HELM_RELEASE = "meta.helm.sh/release-name"
 _ROLE = "The role clusternet.core.agent removes it (clusternet_agent_state: absent)."
@@ -97,9 +78,8 @@ def find(child: Client, namespace: str, cluster_id: str) -> Child:
     identity = _identity(lease) if lease else cluster_id
     if identity != cluster_id:
         raise ClusternetError(f"The agent there is that of another cluster, {identity}.", "OtherIdentity")
-    inside = {
-        resource: child.list(resource.path(namespace=namespace)) for resource in (*_TENANTS, ROLES, ROLE_BINDINGS)
-    }
+    rbac = {resource: child.list(resource.path(namespace=namespace)) for resource in (ROLES, ROLE_BINDINGS)}
+    inside = {**tenants.read(child, namespace), **rbac}
     cluster_wide = _cluster_wide(child, namespace)
     place = child.get(NAMESPACES.path(namespace))
     return assemble(namespace, lease, inside, cluster_wide, place)
@@ -173,17 +153,11 @@ def assemble(
     ]
     own = [*named(SERVICE_ACCOUNTS, deployer), *cluster_wide[deployer]]
     known = {_key(*found) for found in (*objects, *own, *tokens_of(deployer))}
-    others = [
-        f"{resource.kind} {item['metadata']['name']}"
-        for resource in _TENANTS
-        for item in inside[resource]
-        if _key(resource, item) not in known and (resource.kind, item["metadata"]["name"]) not in _EVERYWHERE
-    ]
     stays = []
-    if place is not None and namespace not in _KUBERNETES_OWN:
-        if others:
-            more = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
-            stays.append(_left(f"Namespace {namespace}", f"it is in use: {', '.join(others[:_SHOWN])}{more}"))
+    if place is not None and namespace not in tenants.KUBERNETES_OWN:
+        reason = tenants.in_use(namespace, inside, known)
+        if reason:
+            stays.append(_left(f"Namespace {namespace}", reason))
         else:
             objects.append((NAMESPACES, place))
     if lease and not programs:
@@ -205,7 +179,7 @@ def _release(secret: Mapping[str, Any]) -> Optional[str]:
     return labels.get("name") if labels.get("owner") == "helm" else None
 
 
-def _key(resource: Resource, obj: Mapping[str, Any]) -> tuple:
+def _key(resource: Resource, obj: Mapping[str, Any]) -> tuple[str, str]:
     return resource.kind, obj["metadata"]["name"]
 
 

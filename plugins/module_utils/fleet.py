@@ -19,15 +19,22 @@ _CONFLICTS = 5  # attempts when others change the cluster at the same time
 
 
 class Selection(NamedTuple):
-    """Which ManagedClusters are meant: by names, label selector and namespace; None means any."""
+    """Which ManagedClusters are meant: by names, label selector, namespace and identities; None means any."""
 
     names: Optional[list]
     label_selector: Optional[str]
     namespace: Optional[str]
+    cluster_ids: Optional[list] = None
 
     def matches(self, cluster: Mapping[str, Any]) -> bool:
-        """Whether a cluster that the server listed for the label selector and namespace has one of the names."""
-        return self.names is None or cluster["metadata"]["name"] in self.names
+        """Whether a cluster that the server listed for the label selector and namespace is meant."""
+        return self.means(managed_cluster.cluster_id(cluster), cluster["metadata"]["name"])
+
+    def means(self, cluster_id: str, name: Optional[str]) -> bool:
+        """Whether the identity and the name are among those that are meant."""
+        return (self.names is None or name in self.names) and (
+            self.cluster_ids is None or cluster_id in self.cluster_ids
+        )
 
     def path(self) -> str:
         """Path of the collection to list."""
@@ -40,12 +47,13 @@ class Selection(NamedTuple):
 
 
 def selection(params: Mapping[str, Any]) -> Selection:
-    """The module's options C(names), C(label_selector) and C(namespace), checked; raises ConfigError."""
+    """The module's options of these names, as far as it has them, checked; raises ConfigError."""
     names, selector, namespace = params["names"], params["label_selector"], params["namespace"]
     return Selection(
         None if names is None else [validate.dns_label("names", name) for name in names],
         validate.label_selector("label_selector", selector) if selector else None,
         validate.dns_label("namespace", namespace) if namespace else None,
+        params.get("cluster_ids"),
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import Any, Callable, Iterable, Optional
 
-from ansible_collections.clusternet.core.plugins.module_utils import health
+from ansible_collections.clusternet.core.plugins.module_utils import health, tenants
 from ansible_collections.clusternet.core.plugins.module_utils.client import Client
 from ansible_collections.clusternet.core.plugins.module_utils.definitions import describe
 from ansible_collections.clusternet.core.plugins.module_utils.errors import ApiError, ClusternetError, WaitTimeout
@@ -136,9 +136,12 @@ class Work:
         for resource, outcome in waiting if wait else ():
             self._wait(resource, outcome.after, *_READINESS.get(resource, _WORKLOAD))
 
-    def remove(self, wait: bool) -> None:
-        """Remove all, last ones first; raises ApiError, WaitTimeout."""
-        going, unknown = [], []
+    def remove(self, wait: bool, keep_used: bool = False) -> None:
+        """Remove all, last ones first; raises ApiError, WaitTimeout.
+
+        With I(keep_used), namespaces stay in which there is more than what is removed.
+        """
+        going, unknown, notes = [], [], []
         for definition in reversed(self._definitions):
             resource = self._kinds.resource(definition)
             before = None
@@ -146,15 +149,30 @@ class Work:
                 unknown.append(f"{definition['apiVersion']} {definition['kind']}")
             else:
                 before = self._client.get(resource.path_of(_placed(resource, definition)))
+            if before and keep_used and resource == NAMESPACES:
+                reason = self._in_use(definition["metadata"]["name"])
+                if reason:
+                    notes.append(f"{describe(definition)} stays, {reason}.")
+                    before = None
             outcome = self._reconciler.delete(resource, before) if before else Outcome(UNCHANGED, None, None)
             self._note(definition, outcome)
             if before:
                 going.append((resource, before))
         if unknown:
             kinds = ", ".join(sorted(set(unknown)))
-            self._result["msg"] = f"The cluster doesn't serve {kinds}; there is nothing to remove."
+            notes.append(f"The cluster doesn't serve {kinds}; there is nothing to remove.")
+        if notes:
+            self._result["msg"] = " ".join(notes)
         for resource, before in going if wait else ():
-            self._wait(resource, before, _still_there, "to be gone")
+            self._wait(resource, before, still_there, "to be gone")
+
+    def _in_use(self, namespace: str) -> Optional[str]:
+        own = {
+            (definition["kind"], definition["metadata"]["name"])
+            for definition in self._definitions
+            if definition["metadata"].get("namespace") == namespace
+        }
+        return tenants.in_use(namespace, tenants.read(self._client, namespace), own)
 
     def _note(self, definition: dict[str, Any], outcome: Outcome) -> None:
         self._result["changed"] = self._result["changed"] or outcome.changed
@@ -271,7 +289,8 @@ def _not_established(crds: Iterable[dict[str, Any]]) -> list[str]:
     return [reason for reason in reasons if reason]
 
 
-def _still_there(objects: Iterable[dict[str, Any]]) -> list[str]:
+def still_there(objects: Iterable[dict[str, Any]]) -> list[str]:
+    """What holds objects that are to be gone."""
     reasons = []
     for obj in objects:
         finalizers = obj["metadata"].get("finalizers") or (obj.get("spec") or {}).get("finalizers") or []

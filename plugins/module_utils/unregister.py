@@ -18,6 +18,7 @@ from ansible_collections.clusternet.core.plugins.module_utils.managed_cluster im
 from ansible_collections.clusternet.core.plugins.module_utils.publication import decoded, release_view
 from ansible_collections.clusternet.core.plugins.module_utils.reconcile import Reconciler
 from ansible_collections.clusternet.core.plugins.module_utils.registration import request_name
+from ansible_collections.clusternet.core.plugins.module_utils.removing import listed, release
 from ansible_collections.clusternet.core.plugins.module_utils.resources import (
     BASES,
     CLUSTER_REGISTRATION_REQUESTS,
@@ -38,7 +39,7 @@ AUTO, REQUIRED, NEVER = "auto", "required", "never"
 """Whether children are cleaned up: if they can be reached; or nothing is removed; or not at all."""
 
 _SHOWN = 5  # names in a message
-_CONFLICTS = 5  # attempts when others change an object at the same time
+_CONFLICTS = 5  # attempts when the parent makes anew what was given up
 # Deployed through the cluster's namespace: while they are there, objects of theirs are in the child cluster.
 _DEPLOYING = (BASES, DESCRIPTIONS, HELM_RELEASES)
 
@@ -68,13 +69,15 @@ class Registered(NamedTuple):
 
 
 def find(client: Client, chosen: Selection) -> list[Registered]:
-    """What there is of the chosen clusters, by name; names also find clusters whose ManagedCluster is gone already.
+    """What there is of the chosen clusters, by name, also of those whose ManagedCluster is gone already.
+
+    Without it they are only found by name or identity.
 
     Missing kinds count as empty. Raises ApiError.
     """
-    clusters = _list(client, chosen.path(), chosen.label_selector)
-    namespaces = _list(client, NAMESPACES.path(), f"{constants.LABEL_CREATED_BY}={constants.CREATED_BY_AGENT}")
-    requests = _list(client, CLUSTER_REGISTRATION_REQUESTS.path())
+    clusters = listed(client, chosen.path(), chosen.label_selector)
+    namespaces = listed(client, NAMESPACES.path(), f"{constants.LABEL_CREATED_BY}={constants.CREATED_BY_AGENT}")
+    requests = listed(client, CLUSTER_REGISTRATION_REQUESTS.path())
     return assemble(chosen, clusters, namespaces, requests)
 
 
@@ -90,15 +93,17 @@ def assemble(
     spaces: dict[str, dict[str, Any]] = {}
     for namespace in namespaces:
         labels = namespace["metadata"].get("labels") or {}
-        spaces[labels.get(constants.LABEL_CLUSTER_ID, "")] = namespace
-        if _left(chosen, labels.get(constants.LABEL_CLUSTER_NAME), namespace["metadata"]["name"]):
-            names.setdefault(labels.get(constants.LABEL_CLUSTER_ID, ""), labels[constants.LABEL_CLUSTER_NAME])
+        identity, name = labels.get(constants.LABEL_CLUSTER_ID, ""), labels.get(constants.LABEL_CLUSTER_NAME, "")
+        spaces[identity] = namespace
+        if _left(chosen, identity, name, namespace["metadata"]["name"]):
+            names.setdefault(identity, name)
     posted: dict[str, dict[str, Any]] = {}
     for request in requests:
         spec, status = request.get("spec") or {}, request.get("status") or {}
-        posted[spec.get("clusterId", "")] = request
-        if _left(chosen, spec.get("clusterName"), status.get("dedicatedNamespace")):
-            names.setdefault(spec.get("clusterId", ""), spec["clusterName"])
+        identity, name = spec.get("clusterId", ""), spec.get("clusterName", "")
+        posted[identity] = request
+        if _left(chosen, identity, name, status.get("dedicatedNamespace")):
+            names.setdefault(identity, name)
     names.pop("", None)
     return [
         Registered(identity, name, by_id.get(identity), spaces.get(identity), posted.get(identity))
@@ -106,20 +111,11 @@ def assemble(
     ]
 
 
-def _left(chosen: Selection, name: Optional[str], namespace: Optional[str]) -> bool:
-    """Whether something without a ManagedCluster is meant: by a name, and in the namespace if one is given."""
-    if chosen.names is None or chosen.label_selector or name not in chosen.names:
+def _left(chosen: Selection, identity: str, name: str, namespace: Optional[str]) -> bool:
+    """Whether something without a ManagedCluster is meant: by name or identity, and in the wanted namespace."""
+    if chosen.label_selector or (chosen.names is None and chosen.cluster_ids is None):
         return False
-    return chosen.namespace is None or chosen.namespace == namespace
-
-
-def _list(client: Client, path: str, label_selector: Optional[str] = None) -> list[dict[str, Any]]:
-    try:
-        return client.list(path, label_selector)
-    except ApiError as error:
-        if error.status != 404:
-            raise
-        return []
+    return chosen.means(identity, name) and chosen.namespace in (None, namespace)
 
 
 class Removal:
@@ -190,14 +186,14 @@ class Removal:
                 objects=names,
             )
         if force:
-            found += [(LOCALIZATIONS, item) for item in _list(self._client, LOCALIZATIONS.path(namespace=namespace))]
+            found += [(LOCALIZATIONS, item) for item in listed(self._client, LOCALIZATIONS.path(namespace=namespace))]
         return found
 
     def _deploying(self, namespace: str) -> list[tuple[Resource, dict[str, Any]]]:
         return [
             (resource, item)
             for resource in _DEPLOYING
-            for item in _list(self._client, resource.path(namespace=namespace))
+            for item in listed(self._client, resource.path(namespace=namespace))
         ]
 
     def _clean_child(self) -> Optional[str]:
@@ -244,7 +240,7 @@ class Removal:
 
     def _give_up(self, namespace: str, deployed: list[tuple[Resource, dict[str, Any]]]) -> None:
         """Remove what deploys, also what the parent has just made anew; say what nobody looks after any more."""
-        given_up = [what for resource, item in deployed for what in _deploys(resource, item)]
+        given_up = [what for resource, item in deployed for what in deploys(resource, item)]
         why = "force gave it up; nobody removes or updates it any more"
         self.left += [{"where": "child", "what": what, "why": why} for what in given_up]
         for _attempt in range(_CONFLICTS):
@@ -265,7 +261,7 @@ class Removal:
         if secret is not None:
             self._delete_for_good(SECRETS, secret)
         selector = f"{constants.LABEL_CLUSTER_ID}={self._registered.cluster_id}"
-        for account in _list(self._client, SERVICE_ACCOUNTS.path(namespace=namespace), selector):
+        for account in listed(self._client, SERVICE_ACCOUNTS.path(namespace=namespace), selector):
             self._delete_named(SECRETS, account["metadata"]["name"], namespace)
             self._delete(SERVICE_ACCOUNTS, account)
 
@@ -279,7 +275,7 @@ class Removal:
             return
         others = [
             item["metadata"]["name"]
-            for item in _list(self._client, MANAGED_CLUSTERS.path(namespace=name))
+            for item in listed(self._client, MANAGED_CLUSTERS.path(namespace=name))
             if cluster_id(item) != self._registered.cluster_id
         ]
         if others:
@@ -298,23 +294,11 @@ class Removal:
                 self.removed.append(removed)
 
     def _delete_for_good(self, resource: Resource, obj: dict[str, Any]) -> None:
-        """Delete, then take Clusternet's finalizer off: on an object that is going nobody can put it back."""
         self._delete(resource, obj)
-        for _attempt in range(_CONFLICTS):
-            going = None if self._reconciler.check_mode else self._client.get(resource.path_of(obj))
-            finalizers = (going or {}).get("metadata", {}).get("finalizers") or []
-            if going is None or constants.FINALIZER not in finalizers:
-                return
-            kept = [item for item in finalizers if item != constants.FINALIZER]
-            patch = {"metadata": {"finalizers": kept, "resourceVersion": going["metadata"]["resourceVersion"]}}
-            try:
-                self._reconciler.patch(resource, going, patch)
-            except ApiError as error:
-                if error.status not in (404, 409):
-                    raise
+        release(self._reconciler, resource, obj)
 
 
-def _deploys(resource: Resource, item: Mapping[str, Any]) -> list[str]:
+def deploys(resource: Resource, item: Mapping[str, Any]) -> list[str]:
     """What a Description or HelmRelease has put on the child."""
     if resource == HELM_RELEASES:
         release = release_view(item)

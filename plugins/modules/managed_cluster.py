@@ -21,21 +21,27 @@ options:
       - With V(present), the chosen clusters are as described. A name of which there is no cluster is an error.
       - With V(absent), the chosen clusters are unregistered. What the registration has made in a cluster goes first, as
         O(clean_child) says; then request, ManagedCluster, credentials, RBAC and namespace on the parent. Clusters
-        chosen by name are found also when their ManagedCluster is gone already.
+        chosen by name or identity are found also when their ManagedCluster is gone already.
       - An agent that isn't cleaned up posts a new request as long as it runs, or when it starts again.
     type: str
     choices: [present, absent]
     default: present
   names:
     description:
-      - Names of the clusters. One of O(names) and O(label_selector) is required, with both a cluster has to match
-        both.
+      - Names of the clusters. One of O(names), O(label_selector) and O(cluster_ids) is required, with several a
+        cluster has to match all.
       - A name that is in use in several namespaces is an error without O(namespace).
     type: list
     elements: str
   label_selector:
     description: Clusters whose labels match, in the form of C(kubectl -l). None matching is fine.
     type: str
+  cluster_ids:
+    description: Clusters with these identities, as P(clusternet.core.agent_info#module) tells them. None matching is
+      fine.
+    type: list
+    elements: str
+    version_added: 0.3.0
   namespace:
     description: Only clusters in this namespace of the parent.
     type: str
@@ -253,6 +259,7 @@ def main():
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "names": {"type": "list", "elements": "str"},
             "label_selector": {"type": "str"},
+            "cluster_ids": {"type": "list", "elements": "str"},
             "namespace": {"type": "str"},
             "labels": {"type": "dict"},
             "purge_labels": {"type": "bool", "default": False},
@@ -280,7 +287,7 @@ def main():
             "wait": {"type": "bool", "default": False},
             "wait_timeout": {"type": "int", "default": 300},
         },
-        required_one_of=[("names", "label_selector")],
+        required_one_of=[("names", "label_selector", "cluster_ids")],
         supports_check_mode=True,
     )
     with report(module) as doing:

@@ -44,6 +44,14 @@ options:
     type: str
     choices: [present, absent]
     default: present
+  keep_used_namespaces:
+    description:
+      - With O(state=absent), leave a namespace alone in which somebody else lives, that is, where there are other
+        Secrets, ServiceAccounts, ConfigMaps, Services, workloads or PersistentVolumeClaims than those given here.
+        RV(msg) says so.
+    type: bool
+    default: false
+    version_added: 0.3.0
   wait:
     description:
       - With O(state=present), wait until namespaces are active, and APIServices and workloads available.
@@ -133,8 +141,8 @@ objects:
       type: bool
       sample: false
 msg:
-  description: A note, when kinds to remove objects of don't exist in the cluster; what went wrong, when the module
-    fails.
+  description: A note, when kinds to remove objects of don't exist in the cluster or a namespace stays; what went
+    wrong, when the module fails.
   returned: when there is something to say
   type: str
   sample: The cluster doesn't serve clusters.clusternet.io/v1beta1 ManagedCluster; there is nothing to remove.
@@ -161,6 +169,7 @@ def main():
             "definitions": {"type": "list", "elements": "dict", "default": []},
             "src": {"type": "list", "elements": "path", "default": []},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "keep_used_namespaces": {"type": "bool", "default": False},
             "wait": {"type": "bool", "default": False},
             "wait_timeout": {"type": "int", "default": 120},
         },
@@ -178,7 +187,7 @@ def main():
         if module.params["state"] == "present":
             work.apply(module.params["wait"])
         else:
-            work.remove(module.params["wait"])
+            work.remove(module.params["wait"], module.params["keep_used_namespaces"])
 
 
 if __name__ == "__main__":

@@ -29,3 +29,13 @@ def test_only_a_namespace_that_goes_already_is_leaving():
     assert leaving([gone, namespace(CREATED_AGAIN)]) == {BEFORE: True, CREATED_AGAIN: False}
     assert leaving([gone], [request(BEFORE)]) == {BEFORE: False}
     assert leaving([], [request(BEFORE)]) == {BEFORE: False}
+
+
+def test_by_identity_one_finds_a_cluster_whatever_its_name_and_what_is_left_of_it():
+    chosen = Selection(names=None, label_selector=None, namespace=None, cluster_ids=[BEFORE])
+    renamed = {"metadata": {"name": "edge-2", "namespace": "ns"}, "spec": {"clusterId": BEFORE}}
+    other = {"metadata": {"name": "edge-1", "namespace": "ns"}, "spec": {"clusterId": CREATED_AGAIN}}
+    (found,) = assemble(chosen, [other, renamed], [], [request(BEFORE), request(CREATED_AGAIN)])
+    assert (found.cluster_id, found.name) == (BEFORE, "edge-2")
+    (found,) = assemble(chosen, [other], [namespace(BEFORE)], [])
+    assert (found.cluster_id, found.name, found.cluster) == (BEFORE, "edge-1", None)

@@ -150,6 +150,29 @@ def test_pain_10_check_mode_predicts_and_never_writes(populated, run_module, mod
     assert populated.writes == []
 
 
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_namespace_in_which_others_live_stays_when_asked_for(populated, run_module, kept):
+    populated.objects.update(
+        {
+            f"/api/v1/namespaces/{NAMESPACE}/secrets": [{"metadata": _meta("of-others", NAMESPACE)}],
+            f"/api/v1/namespaces/{NAMESPACE}/configmaps": [],
+            f"/api/v1/namespaces/{NAMESPACE}/services": [],
+            f"/api/v1/namespaces/{NAMESPACE}/persistentvolumeclaims": [],
+            **{
+                f"/apis/apps/v1/namespaces/{NAMESPACE}/{kind}s": []
+                for kind in ("deployment", "statefulset", "daemonset")
+            },
+        }
+    )
+    own = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "clusternet-sa", "namespace": NAMESPACE}}
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
+    options = {"definitions": [namespace, own], "state": "absent", "keep_used_namespaces": kept}
+    result = run_module("objects", populated.url, check_mode=False, **options)
+    assert (result["objects"][-1]["action"] == "unchanged") is kept
+    assert result.get("msg") == (f"Namespace {NAMESPACE} stays, it is in use: Secret of-others." if kept else None)
+    assert (f"DELETE /api/v1/namespaces/{NAMESPACE}" in populated.writes) is not kept
+
+
 SHADOWED = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "foo"}, "data": {"a": "b"}}
 PUBLISHING = {
     "subscription": ("subscription", {"subscriptions": [SUBSCRIPTION], "wait_for": "healthy"}),

@@ -17,6 +17,7 @@ PARENT_MODULES = (
     "gateway",
     "globalization",
     "helm_chart",
+    "hub_info",
     "localization",
     "managed_cluster",
     "managed_cluster_info",
@@ -27,6 +28,7 @@ PARENT_MODULES = (
     "render",
     "subscription",
     "subscription_info",
+    "unpublish",
 )
 
 

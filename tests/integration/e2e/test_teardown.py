@@ -1,0 +1,127 @@
+"""The teardown of a parent that publishes, of one of two hubs, and of namespaces in which others live."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from deployment import CLUSTERS, SYSTEM, Deployment
+from hub_site import HubProcess
+from play import Run, run_tasks
+
+APPS = "/apis/apps.clusternet.io/v1alpha1"
+CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+API_SERVICE = "/apis/apiregistration.k8s.io/v1/apiservices/v1alpha1.shadow"
+CONFIG_MAP = "/api/v1/namespaces/default/configmaps/torn-down"
+OTHERS = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "of-others"}}
+FEED = {"api_version": "v1", "kind": "ConfigMap", "namespace": "default", "name": "torn-down"}
+
+
+@pytest.fixture
+def play(deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Run]:
+    """``play(task, …)`` runs tasks with the parent's kubeconfig."""
+    kubeconfig = str(deployment.lab.cluster("parent").kubeconfig)
+    return lambda *tasks: run_tasks(tasks, kubeconfig, tmp_path_factory.mktemp("play"))
+
+
+def publish(play: Callable[..., Run]) -> None:
+    """Put a ConfigMap onto both children, with an override."""
+    shadowed = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "torn-down", "namespace": "default"}}
+    everywhere = {"cluster_affinity": {"match_labels": {"clusternet.io/created-by": "clusternet-agent"}}}
+    subscription = {"name": "torn-down", "namespace": "default", "subscribers": [everywhere], "feeds": [FEED]}
+    patch = {"type": "MergePatch", "value": {"data": {"a": "b"}}}
+    override = {"name": "torn-down", "feed": FEED, "overrides": [patch]}
+    results = play(
+        {"clusternet.core.manifest": {"definitions": [shadowed]}},
+        {"clusternet.core.globalization": {"globalizations": [override]}},
+        {"clusternet.core.subscription": {"subscriptions": [subscription], "wait_for": "deployed", "wait_timeout": 90}},
+    ).results
+    assert not any(result["failed"] for result in results), results
+
+
+def crds(deployment: Deployment) -> list[str]:
+    """Return the names of Clusternet's CRDs on the parent."""
+    return [item["metadata"]["name"] for item in deployment.parent.items(CRDS) if "clusternet" in item["spec"]["group"]]
+
+
+@pytest.fixture
+def inhabited(deployment: Deployment) -> Iterator[None]:
+    """Somebody else has something in the namespaces of the hub and of an agent."""
+    clusters = (deployment.parent, deployment.children["child1"])
+    path = f"/api/v1/namespaces/{SYSTEM}/configmaps"
+    for api in clusters:
+        assert api("POST", path, OTHERS).status == 201
+    yield
+    for api in clusters:
+        api("DELETE", f"{path}/of-others")
+
+
+@pytest.mark.timeout(600)
+def test_what_is_published_goes_and_what_others_have_stays(
+    deployment: Deployment, play: Callable[..., Run], inhabited: None
+) -> None:
+    publish(play)
+    for child in deployment.children.values():
+        assert child.get(CONFIG_MAP)["data"] == {"a": "b"}
+    deployment.teardown()
+    for child in deployment.children.values():
+        assert child("GET", CONFIG_MAP).status == 404
+    assert crds(deployment) == []
+    assert deployment.parent("GET", "/api/v1/namespaces/clusternet-reserved").status == 404
+    for api, account in ((deployment.parent, "clusternet-hub"), (deployment.children["child1"], "clusternet-agent")):
+        assert api.get(f"/api/v1/namespaces/{SYSTEM}")["status"]["phase"] == "Active"
+        assert [item["metadata"]["name"] for item in api.items(f"/api/v1/namespaces/{SYSTEM}/secrets")] == []
+        assert api("GET", f"/api/v1/namespaces/{SYSTEM}/serviceaccounts/{account}").status == 404
+    assert deployment.children["child2"]("GET", f"/api/v1/namespaces/{SYSTEM}").status == 404
+    assert "ConfigMap of-others" in deployment.transcripts[-1].read_text()
+    deployment.ensure()
+    publish(play)
+
+
+@pytest.mark.timeout(600)
+def test_a_parent_whose_hub_was_lost_is_torn_down_all_the_same(deployment: Deployment, play: Callable[..., Run]) -> None:
+    publish(play)
+    deployment.playbook("clusternet.core.teardown", "--limit", "clusternet_parent")
+    assert "clusters.clusternet.io" in json.dumps(crds(deployment))
+    subscription = deployment.parent.get(f"{APPS}/namespaces/default/subscriptions/torn-down")
+    assert subscription["metadata"]["finalizers"]
+    assert deployment.parent.items(f"{APPS}/namespaces/clusternet-reserved/manifests"), "they stay with the clusters"
+    deployment.deployed = False
+    deployment.playbook("clusternet.core.teardown", "-e", "clusternet_teardown_timeout=1")
+    for child in deployment.children.values():
+        child("DELETE", CONFIG_MAP)
+    assert crds(deployment) == []
+    assert deployment.parent("GET", "/api/v1/namespaces/clusternet-reserved").status == 404
+
+
+@pytest.fixture
+def second_hub(deployment: Deployment, tmp_path: Path, wait_for: Callable[..., Any]) -> Iterator[HubProcess]:
+    """Another hub of the same parent, which waits until the first one doesn't lead any more."""
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.touch(mode=0o600)
+    kubeconfig.write_text((deployment.lab.folder / "hosts" / "parent" / "kubeconfig").read_text())
+    flags = ("--bind-address=127.0.0.1", "--peer-port=0", "--feature-gates=SocketConnection=true,ShadowAPI=true")
+    leases = f"/apis/coordination.k8s.io/v1/namespaces/{SYSTEM}/leases"
+
+    def hubs() -> int:
+        found = [item for item in deployment.parent.items(leases) if "clusternet-hub-peer-" in item["metadata"]["name"]]
+        return len([item for item in found if item["spec"].get("holderIdentity")])
+
+    before = hubs()
+    hub = HubProcess(kubeconfig, tmp_path / "hub.log", *flags)
+    wait_for(lambda: hubs() > before, why="the second hub doesn't tell of itself")
+    yield hub
+    hub.end()
+
+
+@pytest.mark.timeout(600)
+def test_one_of_two_hubs_leaves_to_the_other_what_it_needs(deployment: Deployment, second_hub: HubProcess) -> None:
+    output = deployment.playbook("clusternet.core.teardown", "--limit", "clusternet_parent")
+    assert "Other hubs run for this parent" in output
+    assert not (deployment.lab.folder / "hosts" / "parent").exists()
+    assert deployment.parent("GET", API_SERVICE).status == 200
+    assert deployment.parent("GET", f"/api/v1/namespaces/{SYSTEM}/secrets/clusternet-hub").status == 200
+    assert len(deployment.parent.items(f"{CLUSTERS}/managedclusters")) == len(deployment.children)
+    second_hub.end()
+    deployment.deployed = False
