@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from deployment import CLUSTERS, SYSTEM, Deployment
 from hub_site import HubProcess
+from peer_site import free_port
 from play import Run, run_tasks
 
 APPS = "/apis/apps.clusternet.io/v1alpha1"
@@ -80,7 +81,9 @@ def test_what_is_published_goes_and_what_others_have_stays(
 
 
 @pytest.mark.timeout(600)
-def test_a_parent_whose_hub_was_lost_is_torn_down_all_the_same(deployment: Deployment, play: Callable[..., Run]) -> None:
+def test_a_parent_whose_hub_was_lost_is_torn_down_all_the_same(
+    deployment: Deployment, play: Callable[..., Run]
+) -> None:
     publish(play)
     deployment.playbook("clusternet.core.teardown", "--limit", "clusternet_parent")
     assert "clusters.clusternet.io" in json.dumps(crds(deployment))
@@ -101,7 +104,7 @@ def second_hub(deployment: Deployment, tmp_path: Path, wait_for: Callable[..., A
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.touch(mode=0o600)
     kubeconfig.write_text((deployment.lab.folder / "hosts" / "parent" / "kubeconfig").read_text())
-    flags = ("--bind-address=127.0.0.1", "--peer-port=0", "--feature-gates=SocketConnection=true,ShadowAPI=true")
+    flags = ("--bind-address=127.0.0.1", f"--secure-port={free_port()}", "--feature-gates=SocketConnection=true")
     leases = f"/apis/coordination.k8s.io/v1/namespaces/{SYSTEM}/leases"
 
     def hubs() -> int:
