@@ -20,6 +20,8 @@ description:
   - The output goes to C(<name>.log) in O(directory), rotated at 10 MB, three old files are kept.
   - A process that lost its C(supervisord) (after a SIGKILL, say) is found and ended before a new one starts,
     so it never runs twice.
+notes:
+  - The process doesn't come back when the host starts anew; run the task again then.
 options:
   name:
     description:
