@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from ansible_collections.clusternet.core.plugins.plugin_utils.managed_cluster import READINESS, ManagedCluster
 
@@ -26,23 +26,32 @@ def host_names(wanted: Sequence[str], clusters: Sequence[ManagedCluster], groups
     """Give every cluster a host name of its own.
 
     Clusters that want the same name all get their namespace as suffix (``name.namespace``), whatever their order, and
-    so does one that wants the name of a group.
+    so does one that wants the name of a group. Where that is what another one wants, both get longer names, too.
 
     :param wanted: names, one for each cluster
     :param clusters: of the same length
     :param groups: names that only groups may have
     """
-    count = Counter(wanted)
-    return [
-        name if count[name] == 1 and name not in groups else _with_suffix(name, cluster)
-        for name, cluster in zip(wanted, clusters, strict=True)
-    ]
+    names = list(wanted)
+    longer = [_longer(name, cluster) for name, cluster in zip(wanted, clusters, strict=True)]
+    while taken := _taken(names, groups):
+        names = [next(more) if name in taken else name for name, more in zip(names, longer, strict=True)]
+    return names
 
 
-def _with_suffix(name: str, cluster: ManagedCluster) -> str:
+def _taken(names: Sequence[str], groups: Collection[str]) -> set[str]:
+    """The names that aren't for one host alone."""
+    return {name for name, times in Counter(names).items() if times > 1 or name in groups}
+
+
+def _longer(name: str, cluster: ManagedCluster) -> Iterator[str]:
+    """Yield longer and longer names, in which the cluster's name and namespace come again and again."""
     if name == cluster["name"]:
-        return f"{name}.{cluster['namespace']}"
-    return f"{name}.{cluster['name']}.{cluster['namespace']}"
+        name = f"{name}.{cluster['namespace']}"
+        yield name
+    while True:
+        name = f"{name}.{cluster['name']}.{cluster['namespace']}"
+        yield name
 
 
 def group_names(cluster: ManagedCluster, kinds: Collection[str]) -> list[str]:
