@@ -113,8 +113,8 @@ def explain(
         reason = status.get("errorMessage") or "without a reason"
         return Explanation(
             "approval",
-            f"The parent answered {result}: {reason}. It doesn't look at the request again; remove the cause, "
-            "delete the request and restart the agent.",
+            f"The request is {result}: {reason}. The parent doesn't look at it again; remove the cause, then delete "
+            "the request. The agent posts it anew; Clusternet's own has to be restarted for that.",
         )
     return Explanation("approval", _explain_waiting(request, wanted_namespace))
 
@@ -148,8 +148,10 @@ def _explain_cluster(status: Mapping[str, Any], managed_cluster: Optional[Mappin
     if managed_cluster is None:
         return Explanation(
             "managed_cluster",
-            f"The request is approved, but its ManagedCluster {place} is gone. "
-            "Delete the request and restart the agent to register the cluster again.",
+            f"The request is approved, but its ManagedCluster {place} is gone. The hub makes it anew, if it runs and "
+            "nothing stands in the way"
+            + (f": {status['errorMessage']}" if status.get("errorMessage") else "")
+            + ". Clusternet's own doesn't: delete the request there and restart the agent.",
         )
     ready = ready_condition(managed_cluster)
     if ready.get("status") == "True":
@@ -191,7 +193,7 @@ def wanted(params: Mapping[str, Any]) -> dict[str, Any]:
 def ensure(reconciler: Reconciler, wanted: dict[str, Any]) -> tuple[dict[str, Any], bool]:
     """Have the request I(wanted); return it and whether it changed.
 
-    Raises ClusternetError when the parent has answered a different request already, because it won't look again.
+    Raises ClusternetError when the parent has answered a different request already, because nothing would come of it.
     """
     live = reconciler.client.get(CLUSTER_REGISTRATION_REQUESTS.path_of(wanted))
     if live is None:
@@ -202,8 +204,8 @@ def ensure(reconciler: Reconciler, wanted: dict[str, Any]) -> tuple[dict[str, An
     if fields and result:
         raise ClusternetError(
             f"The request {wanted['metadata']['name']} differs in {', '.join(fields)} and was answered with {result} "
-            "already; the parent doesn't look at it again. Change labels and sync mode with "
-            "clusternet.core.managed_cluster; for anything else remove the request first (state: absent).",
+            "already; what was made of it wouldn't change. Change labels and sync mode with "
+            "clusternet.core.managed_cluster; for anything else unregister the cluster first (state: absent there).",
             "AlreadyAnswered",
             fields=fields,
             result=result,

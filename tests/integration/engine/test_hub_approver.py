@@ -152,6 +152,22 @@ async def test_a_request_with_another_id_is_denied(applicant, parent):
     await child.approved()
 
 
+@pytest.mark.parametrize("result", ["Denied", "Failed"])
+async def test_what_an_administrator_has_decided_stays(applicant, parent, result):
+    child, witness = applicant(), applicant()
+    await child.ask()
+    await child.approved()
+    decided = {"result": result, "errorMessage": "not one of ours"}
+    await parent.update(
+        CLUSTER_REGISTRATION_REQUESTS, {**await child.request(), "status": decided}, subresource="status"
+    )
+    await parent.delete(CLUSTER_ROLES, child.request_name)
+    await witness.ask()
+    await witness.approved()
+    assert await child.status() == decided
+    assert await child.all_of(CLUSTER_ROLES) == []
+
+
 async def test_a_foreign_namespace_is_refused_until_it_is_labelled(applicant, parent):
     child = applicant()
     name = f"foreign-{child.id[:8]}"

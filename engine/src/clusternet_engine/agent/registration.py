@@ -118,9 +118,9 @@ def verdict(request: Object, url: str) -> Approval | Status:
     """
     status = request.get("status") or {}
     result, message = status.get("result"), status.get("errorMessage") or ""
-    if result == names.DENIED:
-        return Status(Reason.REGISTRATION_DENIED, f"the hub denies the registration: {message or 'without a reason'}")
-    if result != names.APPROVED:
+    if result not in (None, "", names.APPROVED):
+        return Status(Reason.REGISTRATION_DENIED, f"the registration is {result}: {message or 'without a reason'}")
+    if not result:
         return Status(
             Reason.REGISTRATION_PENDING,
             f"the hub cannot approve the registration yet: {message}"

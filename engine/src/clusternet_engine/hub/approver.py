@@ -123,7 +123,7 @@ class Approver:
 
     async def _reconcile(self, name: str) -> float | None:
         request = self._caches.requests.get(name)
-        if request is None or request["metadata"].get("deletionTimestamp"):
+        if request is None or request["metadata"].get("deletionTimestamp") or rules.is_settled(request):
             self._obstructed.pop(name, None)
             self._waiting_for_token.pop(name, None)
             return None

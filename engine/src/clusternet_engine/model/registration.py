@@ -248,6 +248,16 @@ def approved_status(namespace: str, cluster: str, credential: tuple[str, str]) -
     }
 
 
+def is_settled(request: Object) -> bool:
+    """Return whether somebody else has given the request its result, which is final then (spec/02 §6.1).
+
+    What is approved is looked after; what the hub itself denied, by the reason in the message, is looked at again.
+    """
+    status = request.get("status") or {}
+    own = (status.get("errorMessage") or "").startswith(f"{Reason.CLUSTER_ID_MISMATCH}: ")
+    return bool(status.get("result")) and status["result"] != names.APPROVED and not own
+
+
 def obstructed_status(status: Object, obstacle: Obstacle) -> Object:
     """Return the status of a request with an obstacle in its way.
 

@@ -92,10 +92,11 @@ def test_an_approval_that_is_not_base64_is_waited_for():
     assert verdict(approved(token="%%%"), URL).reason is Reason.REGISTRATION_PENDING
 
 
-def test_a_denial_says_why():
-    decision = verdict(request(result="Denied", errorMessage="the ids differ"), URL)
+@pytest.mark.parametrize("result", ["Denied", "Failed"])
+def test_a_denial_says_why(result):
+    decision = verdict(request(result=result, errorMessage="the ids differ"), URL)
     assert decision.reason is Reason.REGISTRATION_DENIED
-    assert "the ids differ" in decision.message
+    assert f"{result}: the ids differ" in decision.message
 
 
 def test_no_answer_of_the_hub():

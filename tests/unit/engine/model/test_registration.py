@@ -160,6 +160,21 @@ def test_issued_credentials(uid, data, wanted):
     assert rules.issued_credential({"metadata": {}, "data": data}, "u") is None
 
 
+@pytest.mark.parametrize(
+    ("status", "settled"),
+    [
+        (None, False),
+        ({"errorMessage": "NamespaceTaken: no"}, False),
+        ({"result": "Approved", "errorMessage": "NamespaceTaken: no"}, False),
+        ({"result": "Denied", "errorMessage": "ClusterIDMismatch: the name"}, False),
+        ({"result": "Denied", "errorMessage": "not one of ours"}, True),
+        ({"result": "Failed"}, True),
+    ],
+)
+def test_a_result_that_others_gave_is_final(status, settled):
+    assert rules.is_settled({"status": status}) is settled
+
+
 def test_statuses():
     approved = rules.approved_status("ns", "one", ("t", "c"))
     obstacle = Obstacle(Reason.NAMESPACE_TAKEN, "no")
