@@ -239,6 +239,7 @@ def test_a_cordoned_node_has_no_room():
 
 def test_an_overcommitted_node_and_an_unknown_resource_have_no_room():
     assert room_on_node(SMALL, node(), [pod({"cpu": "9"})]) == 0
+    assert room_on_node(SMALL, node(), [pod({"cpu": "9"}, "a", "Succeeded"), pod({"cpu": "9"})]) == 0
     assert room_on_node(resources({"gpu": "1"}), node(), []) == 0
     assert room_on_node(resources({"gpu": "0"}), node(), []) == 4
 
