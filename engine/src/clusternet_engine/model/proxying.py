@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 from urllib.parse import unquote, urlsplit
@@ -146,18 +146,21 @@ def without_credentials(extra: Mapping[str, tuple[str, ...]]) -> dict[str, tuple
     return {key: values for key, values in extra.items() if not key.startswith(_EXTRA_PREFIX)}
 
 
-def request_headers(headers: Iterable[tuple[str, str]], token: str, upgrade: str = "") -> Headers:
+def request_headers(
+    headers: Iterable[tuple[str, str]], token: str, upgrade: str = "", consumed: Container[str] = ()
+) -> Headers:
     """Return the headers to send to the child.
 
     Args:
         headers: of the request to the hub.
         token: of the child; the caller's own credential for the parent is never passed on.
         upgrade: protocol to change to, if any.
+        consumed: names, in lower case, of further headers that tell who the caller is at the parent.
     """
     forwarded = [
         (name, value)
         for name, value in _end_to_end(headers)
-        if name.lower() not in _CONSUMED and not name.lower().startswith(_CONSUMED_PREFIXES)
+        if not (name.lower() in _CONSUMED or name.lower() in consumed or name.lower().startswith(_CONSUMED_PREFIXES))
     ]
     if token:
         forwarded.append(("Authorization", f"Bearer {token}"))

@@ -274,6 +274,25 @@ async def test_c4_2_who_the_caller_is_at_the_child(site: Site) -> None:
         assert not [name for name in found if name.startswith(("x-remote", "impersonate"))]
 
 
+async def test_headers_that_tell_of_the_caller_stay_here_whatever_their_names(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = authentication.RequestHeaders(
+        username=("Remote-Name",), uid=("Remote-Uid",), group=("Remote-Groups",), extra_prefix=("Remote-More-",)
+    )
+    monkeypatch.setitem(globals(), "HEADERS", other)
+    headers = {
+        "Remote-Name": "clusternet",
+        "REMOTE-UID": "1",
+        "remote-groups": "a",
+        "Remote-More-Clusternet-Token": "of-the-child",
+        "Remote-Morning": "stays",
+    }
+    seen = dict((await site.get("/direct/who", **headers))["headers"])
+    assert seen["Authorization"] == "Bearer of-the-child"
+    assert [name for name in seen if name.lower().startswith("remote")] == ["Remote-Morning"]
+
+
 async def test_certificates_that_are_none(site: Site) -> None:
     def extras(certificate: bytes, key: bytes) -> dict[str, str]:
         return {

@@ -161,6 +161,7 @@ def test_request_headers():
     kept.append(("X", "Accept"))
     assert request_headers(headers, "") == kept
     assert request_headers(iter(headers), "") == kept
+    assert request_headers([*headers, ("Remote-Name", "x")], "", consumed={"remote-name"}) == kept
     assert request_headers(headers, "t") == [*kept, ("Authorization", "Bearer t")]
     upgrade = [("Connection", "Upgrade"), ("Upgrade", "SPDY/3.1")]
     assert request_headers([*headers, *upgrade], "t", "SPDY/3.1") == [*kept, ("Authorization", "Bearer t"), *upgrade]

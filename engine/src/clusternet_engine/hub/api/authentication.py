@@ -25,12 +25,17 @@ AUTHENTICATED = "system:authenticated"
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Somebody whom the parent has authenticated."""
+    """Somebody whom the parent has authenticated.
+
+    Attributes:
+        headers: names of the request's headers that told so, in lower case.
+    """
 
     name: str
     uid: str = ""
     groups: tuple[str, ...] = ()
     extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
+    headers: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +90,12 @@ class RequestHeaders:
                     key = unquote(header[len(prefix) :]).lower()
                     extra[key] = (*extra.get(key, ()), *headers.getall(header))
         groups = tuple(group for header in self.group for group in headers.getall(header, []))
-        return User(name, _first(self.uid, headers), groups, extra)
+        told = frozenset(filter(self._tells, map(str.lower, headers)))
+        return User(name, _first(self.uid, headers), groups, extra, told)
+
+    def _tells(self, header: str) -> bool:
+        names = {name.lower() for name in (*self.username, *self.uid, *self.group)}
+        return header in names or header.startswith(tuple(prefix.lower() for prefix in self.extra_prefix))
 
 
 class Authenticator:

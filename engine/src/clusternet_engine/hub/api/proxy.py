@@ -89,7 +89,7 @@ class Proxy:
             raise refuse(400, f"certificate or private key in the extras are not usable: {error.reason}") from None
         url = URL(target.url(path.path, request.rel_url.raw_query_string), encoded=True)
         exchange = Exchange(request)
-        headers = request_headers(request.headers.items(), credential.token, upgrade)
+        headers = request_headers(request.headers.items(), credential.token, upgrade, call.user.headers)
         try:
             async with exchange.ask(self._clients.of(cluster_id), url, headers, ssl=context) as answer:
                 return await exchange.reply(answer)
