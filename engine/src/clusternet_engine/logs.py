@@ -1,4 +1,4 @@
-"""Logs as text on standard error, one line an entry, in klog's form; secrets masked."""
+"""Logs as text on standard error, one line an entry, in klog's form; secrets masked, control characters escaped."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ _SECRETS = re.compile(
     r"|(?<![\w.-])([a-z0-9]{6})\.[a-z0-9]{16}(?![\w.-])"  # bootstrap tokens; the id before the dot is public
     r"|(?i:(?<=bearer ))[\w.~+/=-]+"
 )
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+"""What would begin another line, or make a terminal show something else."""
 
 
 class KlogFormatter(logging.Formatter):
@@ -21,7 +23,8 @@ class KlogFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The line of a record, followed by its traceback if it has one."""
         moment = datetime.fromtimestamp(record.created).strftime("%m%d %H:%M:%S.%f")
-        text = f"{_LETTERS.get(record.levelno, 'I')}{moment} {record.name}] {record.getMessage()}"
+        message = _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), record.getMessage())
+        text = f"{_LETTERS.get(record.levelno, 'I')}{moment} {record.name}] {message}"
         if record.exc_info:
             text += "\n" + self.formatException(record.exc_info)
         return mask(text)

@@ -137,6 +137,15 @@ def test_log_lines(capsys: pytest.CaptureFixture[str]) -> None:
     assert line.endswith(" clusternet_engine.x] token abcdef.***")
 
 
+@pytest.mark.parametrize("control", ["\n", "\r", "\r\n", "\x1b[2J", "\x85", "\u2028", "\0"])
+def test_a_name_cannot_make_a_log_line(control: str) -> None:
+    record = logging.LogRecord("x", logging.INFO, "", 0, "no %s", (f"näme{control}E1127 all is lost",), None)
+    line = KlogFormatter().format(record)
+    assert line.isprintable()
+    assert "E1127 all is lost" in line.splitlines()[0]
+    assert "näme\\" in line
+
+
 def test_secrets_are_masked() -> None:
     web_token = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJrdWJlIn0.c2lnbmF0dXJl"
     assert mask(f"a {web_token} b") == "a *** b"
