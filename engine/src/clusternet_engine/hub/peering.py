@@ -67,10 +67,15 @@ class Peering:
 
     def trust(self) -> None:
         """Accept the certificates of all known peers, and no others."""
-        try:
-            self._tls.trust("\n".join(peer.certificate for peer in self._known.values()).encode())
-        except ssl.SSLError as error:
-            log.error("a Lease %s* tells of an unreadable certificate: %s", names.PEER_LEASE_PREFIX, error)
+        readable = []
+        for peer in filter(lambda peer: peer.certificate, self._known.values()):
+            try:
+                unverified_context().load_verify_locations(cadata=peer.certificate)
+            except ssl.SSLError as error:
+                log.error("hub %s: its Lease tells of an unreadable certificate: %s", peer, error)
+            else:
+                readable.append(peer.certificate)
+        self._tls.trust("\n".join(readable).encode())
 
     @contextlib.asynccontextmanager
     async def listening(self, address: str, port: int) -> AsyncIterator[None]:

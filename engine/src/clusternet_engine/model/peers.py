@@ -75,6 +75,8 @@ def read_peer(lease: Object) -> Peer | None:
     port = told.get("port")
     if not all(isinstance(text, str) for text in texts.values()) or type(port) is not int or not 0 < port < 65536:
         return bare
+    if not texts["certificate"].isascii():
+        return bare
     return Peer(id=bare.id, port=port, **texts)
 
 

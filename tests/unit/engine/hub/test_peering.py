@@ -346,10 +346,13 @@ async def test_a_hub_that_cannot_be_reached(mesh: Mesh, changes: dict[str, Any])
         await a.peering.lend(b.peer(**changes))
 
 
-async def test_an_unreadable_certificate_keeps_the_others_trusted(mesh: Mesh, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("pem", ["not PEM", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])
+async def test_an_unreadable_certificate_keeps_the_others_trusted(
+    mesh: Mesh, caplog: pytest.LogCaptureFixture, pem: str
+) -> None:
     a, b = await mesh.hub("a"), await mesh.hub("b")
-    b.knows(Peer(id="c", host="h", port=1, token="t", certificate="not PEM"))
-    assert "unreadable certificate" in caplog.text
+    b.knows(Peer(id="c", host="h", port=1, token="t", certificate=pem))
+    assert "hub c at h:1: its Lease tells of an unreadable certificate" in caplog.text
     b.knows(a.peer())
     mesh.lend(a, b.peer())
     await mesh.agent(a)

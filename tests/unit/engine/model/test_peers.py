@@ -54,6 +54,7 @@ def test_b7_3_a_lease_of_another_name(name: str) -> None:
         json.dumps({**FULL, "port": 65536}),
         json.dumps({**FULL, "host": None}),
         json.dumps({**FULL, "token": 1}),
+        json.dumps({**FULL, "certificate": "schön"}),
     ],
 )
 def test_a_holder_that_cannot_be_used(holder: str) -> None:
@@ -74,7 +75,7 @@ def test_a_peer_without_a_token_is_never_connected_with() -> None:
         host=st.text(min_size=1),
         port=st.integers(1, 65535),
         token=st.text(min_size=1),
-        certificate=st.text(),
+        certificate=st.text(st.characters(max_codepoint=127)),
     )
 )
 def test_what_a_replica_tells_is_what_others_read(peer: Peer) -> None:
