@@ -20,4 +20,9 @@ API_REQUESTS = Counter("clusternet_api_requests_total", "Answers of API servers 
 INFORMER_LISTS = Counter("clusternet_informer_lists_total", "Full lists an informer made.", ["resource"])
 LEADER = Gauge("clusternet_leader", "1 while this process holds the lease.", ["lease"])
 TUNNELS = Gauge("clusternet_socket_connections_count", "Tunnels that are open.")
+TUNNEL_SECONDS = Histogram(
+    "clusternet_socket_connections_duration_seconds",
+    "Seconds for which tunnels were open that have ended.",
+    buckets=(1, 10, 60, 600, 3600, 6 * 3600, 24 * 3600, 7 * 24 * 3600),
+)
 PEERS = Gauge("clusternet_hub_peers", "Sessions with other hubs, by who has dialled: self or peer.", ["dialled_by"])

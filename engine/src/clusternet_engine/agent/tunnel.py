@@ -66,7 +66,7 @@ class Tunnel:
         session = Session(websocket, key, accept=self._accept)
         log.info("the tunnel to the parent is open")
         self._last_problem = ""
-        with metrics.TUNNELS.track_inprogress():
+        with metrics.TUNNELS.track_inprogress(), metrics.TUNNEL_SECONDS.time():
             return await session.run()
 
     async def _accept(self, stream: Stream, network: str, address: str) -> None:

@@ -79,13 +79,12 @@ class Tunnels:
         """Make a session known for as long as it runs."""
         sessions = self._sessions.setdefault(cluster_id, [])
         sessions.append(session)
-        metrics.TUNNELS.inc()
         self._announce(FrameType.ADD_CLIENT, session.key)
         self._opened(cluster_id)
         try:
-            yield
+            with metrics.TUNNELS.track_inprogress(), metrics.TUNNEL_SECONDS.time():
+                yield
         finally:
-            metrics.TUNNELS.dec()
             sessions.remove(session)
             if not sessions:
                 del self._sessions[cluster_id]

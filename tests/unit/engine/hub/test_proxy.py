@@ -37,6 +37,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from prometheus_client import REGISTRY
 
 ID = "7ff1a5c6-0000-0000-0000-000000000001"
 BASE = f"/apis/proxies.clusternet.io/v1alpha1/sockets/{ID}"
@@ -637,6 +638,19 @@ async def test_clients_of_the_hub_go_through_the_tunnel(site: Site) -> None:
         site.tunnels._sessions.update(sessions)
     async with Client(config) as client, client.outside() as outside:
         assert outside is config
+
+
+async def test_open_tunnels_are_counted_and_ended_ones_are_timed(site: Site) -> None:
+    def value(name: str, **labels: str) -> float:
+        return REGISTRY.get_sample_value(f"clusternet_socket_connections_{name}", labels) or 0.0
+
+    before = value("count"), value("duration_seconds_count"), value("duration_seconds_bucket", le="10.0")
+    agent = await site.connect()
+    assert value("count") == before[0] + 2, "counted by the hub and by the agent, both of which are here"
+    await stopped(agent)
+    await until(lambda: value("count") == before[0])
+    assert value("duration_seconds_count") == before[1] + 2
+    assert value("duration_seconds_bucket", le="10.0") == before[2] + 2
 
 
 async def test_predictors_are_asked_through_the_tunnel(site: Site) -> None:
