@@ -107,6 +107,8 @@ options:
         gets the variable C(clusternet_environment) then, by which modules of C(kubernetes.core), C(kubectl), C(helm)
         and C(oc) reach its cluster through the gateway, and a local connection as by O(set_local_connection).
       - "Use it as C(environment) of a play: C(environment: \"{{ clusternet_environment }}\")."
+      - A play without that line doesn't fail. Its tasks run on the control node, once for each host, and act on
+        whatever cluster the default kubeconfig there names.
       - The gateway needn't run yet when the inventory is read.
       - The modules of C(kubernetes.core) prefer E(K8S_AUTH_HOST) and credentials in the environment to every
         kubeconfig, so give the parent by O(kubeconfig) or E(K8S_AUTH_KUBECONFIG), not by those.
