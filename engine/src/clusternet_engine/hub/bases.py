@@ -25,7 +25,16 @@ from clusternet_engine.kube.controller import Controller
 from clusternet_engine.kube.errors import AlreadyExists, ApiError, Conflict, ConnectionFailed, NotFound
 from clusternet_engine.kube.events import EventRecorder
 from clusternet_engine.kube.parallel import run_all
-from clusternet_engine.kube.resources import BASES, DESCRIPTIONS, Object, make_key, object_key, split_key
+from clusternet_engine.kube.resources import (
+    BASES,
+    DESCRIPTIONS,
+    SUBSCRIPTIONS,
+    Object,
+    Resource,
+    make_key,
+    object_key,
+    split_key,
+)
 from clusternet_engine.model import constants as names
 from clusternet_engine.model import features
 from clusternet_engine.model.bases import (
@@ -111,8 +120,11 @@ class Bases:
             self._controller.enqueue(object_key(change.object))
 
     def _on_subscription(self, change: Change) -> None:
-        """Replicas have been divided anew."""
-        if change.new is None or not is_divided(change.new):
+        """Replicas have been divided anew, or a Base may have come into being too late."""
+        if change.new is None:
+            self._enqueue(self._caches.bases.by_index(BY_SUBSCRIPTION, change.object["metadata"]["uid"]))
+            return
+        if not is_divided(change.new):
             return
         before = (change.old or {}).get("status") or {}
         after = change.new.get("status") or {}
@@ -160,8 +172,11 @@ class Bases:
                 self._enqueue_users(self._references_of(feed), namespace)
 
     def _on_description(self, change: Change) -> None:
-        """One that is gone is made anew if it is wanted."""
-        if change.new is None:
+        """One that is gone is made anew if it is wanted.
+
+        A change may be an old one of ours that the cache shows late: then what followed was decided without it.
+        """
+        if change.new is None or (change.old is not None and change.old["spec"] != change.new["spec"]):
             self._enqueue_owner(change.object)
 
     def _on_release(self, change: Change) -> None:
@@ -205,6 +220,10 @@ class Bases:
         if base["metadata"].get("deletionTimestamp"):
             await self._finish(base)
             return None
+        if await self._is_left_over(base):
+            log.info("Base %s is removed: its Subscription is gone", key)
+            await self._delete(BASES, base)
+            return None
         rendering = self._render(base)
         if rendering is None:
             return None
@@ -220,6 +239,20 @@ class Bases:
         if lacks(base, (names.FINALIZER,), label):
             await mark(self._client, BASES, base, (names.FINALIZER,), label, names.HUB)
         return again
+
+    async def _is_left_over(self, base: Object) -> bool:
+        """Return whether the Subscription that a hub has made a Base for is gone.
+
+        The request to make it may outlive the hub that has sent it, and come when the next one has let the Subscription
+        go. The cache of Subscriptions may only lag, so the parent is asked.
+        """
+        labels = base["metadata"].get("labels") or {}
+        uid = labels.get(names.SUBSCRIPTION_UID_LABEL) or ""
+        made = labels.get(names.CREATED_BY_LABEL) == names.CREATED_BY_CONTROLLER_MANAGER
+        if not (made and uid) or self._caches.subscriptions.by_index(BY_UID, uid):
+            return False
+        listed = await self._client.list(SUBSCRIPTIONS, labels.get(names.SUBSCRIPTION_NAMESPACE_LABEL))
+        return all(subscription["metadata"]["uid"] != uid for subscription in listed.items)
 
     def _render(self, base: Object) -> Rendering | None:
         """Return what a Base becomes now; None while the division of its replicas isn't known."""
@@ -280,7 +313,7 @@ class Bases:
         if metadata.get("deletionTimestamp"):
             return None  # its end brings us back
         if not made_from(before, base) or (is_empty(wanted) and not self._still_needed(before)):
-            await self._delete(before)
+            await self._delete(DESCRIPTIONS, before)
             return None
         if patch := difference(before, wanted):
             await self._client.patch(DESCRIPTIONS, metadata["name"], patch, metadata["namespace"])
@@ -307,10 +340,10 @@ class Bases:
             return True
         return bool(self._caches.releases.by_index(BY_OWNER, description["metadata"]["uid"]))
 
-    async def _delete(self, description: Object) -> None:
-        metadata = description["metadata"]
+    async def _delete(self, resource: Resource, obj: Object) -> None:
+        metadata = obj["metadata"]
         try:
-            await self._client.delete(DESCRIPTIONS, metadata["name"], metadata["namespace"], uid=metadata["uid"])
+            await self._client.delete(resource, metadata["name"], metadata["namespace"], uid=metadata["uid"])
         except NotFound:
             return
 
@@ -318,7 +351,7 @@ class Bases:
         """Send the Descriptions of a Base after it, and let it go; it doesn't wait for them."""
         for description in self._caches.descriptions.by_index(BY_OWNER, base["metadata"]["uid"]):
             if not description["metadata"].get("deletionTimestamp"):
-                await self._delete(description)
+                await self._delete(DESCRIPTIONS, description)
         await release(self._client, BASES, base, (names.FINALIZER,))
 
     # Problems
@@ -347,6 +380,7 @@ def _concern(base: Object) -> tuple[Any, ...]:
         base["spec"],
         without_uid_labels(metadata.get("labels") or {}),
         [metadata.get(field) for field in ("deletionTimestamp", "finalizers")],
+        (metadata.get("annotations") or {}).get(names.RENDERING_PROBLEMS_ANNOTATION),
     )
 
 

@@ -70,7 +70,8 @@ class Inventory:
                 self._controller.enqueue(object_key(subscription))
 
     def _on_inventory(self, change: Change) -> None:
-        if change.new is None:
+        """One that is gone is made anew; a change may be an old one of ours that the cache shows late."""
+        if change.new is None or (change.old is not None and change.old["spec"] != change.new["spec"]):
             self._controller.enqueue(object_key(change.object))
 
     async def _reconcile(self, key: str) -> None:

@@ -36,6 +36,8 @@ _AT_ONCE = 20
 """Clusters of one Subscription worked on at the same time."""
 _BLOCKED_RECHECK = 10.0
 """Seconds until the next attempt where a Base couldn't be made; mostly an event comes first."""
+_UNSEEN_RECHECK = 0.2
+"""Seconds until the next look for Bases that the cache doesn't know."""
 _EVENTS_ONE_BY_ONE = 10
 """More new Bases than that share one event."""
 
@@ -102,8 +104,7 @@ class Subscriptions:
         if subscription is None:
             return None
         if subscription["metadata"].get("deletionTimestamp"):
-            await self._finish(subscription)
-            return None
+            return await self._finish(subscription)
         label = uid_label(subscription)
         if lacks(subscription, (names.FINALIZER,), label):
             await mark(self._client, SUBSCRIPTIONS, subscription, (names.FINALIZER,), label, names.HUB)
@@ -117,13 +118,18 @@ class Subscriptions:
             self._recorder.note(subscription, "Warning", "FailedSyncingBase", str(error))
             raise
 
-    async def _finish(self, subscription: Object) -> None:
-        """Remove the Bases of a Subscription that is being deleted; the last one gone, let it go."""
-        bases = self._bases(subscription)
-        if bases:
-            await run_all((partial(self._remove, base) for base in bases if _is_live(base)), at_once=_AT_ONCE)
-        else:
+    async def _finish(self, subscription: Object) -> float | None:
+        """Remove the Bases of a Subscription that is being deleted; the last one gone, let it go.
+
+        Nobody would remove a Base any more that the cache doesn't know, so the parent is asked before.
+        """
+        known = self._bases(subscription)
+        bases = known or await self._unknown_bases(subscription)
+        if not bases:
             await release(self._client, SUBSCRIPTIONS, subscription, (names.FINALIZER,))
+            return None
+        await run_all((partial(self._remove, base) for base in bases if _is_live(base)), at_once=_AT_ONCE)
+        return None if known else _UNSEEN_RECHECK
 
     async def _place(self, subscription: Object) -> float | None:
         """Bring the Bases in line with the bindings."""
@@ -242,6 +248,10 @@ class Subscriptions:
         if not unseen:
             return known
         return list({**unseen, **{object_key(base): base for base in known}}.values())
+
+    async def _unknown_bases(self, subscription: Object) -> list[Object]:
+        selector = f"{names.SUBSCRIPTION_UID_LABEL}={subscription['metadata']['uid']}"
+        return list((await self._client.list(BASES, label_selector=selector)).items)
 
     def _report(self, placing: _Placing) -> None:
         for reason, bases in (("BaseCreated", placing.created), ("BaseUpdated", placing.updated)):
