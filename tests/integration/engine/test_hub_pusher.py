@@ -362,3 +362,13 @@ async def test_large_objects_are_deployed_and_too_large_ones_have_a_reason(paren
     assert len(reason) <= 4096
     await deployed.delete()
     await deployed.gone()
+
+
+async def test_too_many_objects_have_a_reason(parent, cluster):
+    """Their names don't fit into the annotation that says what was applied."""
+    deployed = Deployed(parent, cluster)
+    await deployed.create(*(config_map(f"{'x' * 240}{number}") for number in range(900)))
+    reason = (await deployed.reaches("Failure"))["reason"]
+    assert reason.startswith("900 objects, those to be removed included, are too many")
+    await deployed.delete()
+    await deployed.gone(60)

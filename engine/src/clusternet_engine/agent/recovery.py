@@ -34,6 +34,7 @@ from clusternet_engine.model.applied import (
 )
 from clusternet_engine.model.drift import drifted, outdated
 from clusternet_engine.model.feeds import feed_text
+from clusternet_engine.model.manifest_statuses import fitting
 
 _WORKERS = 10
 _STATUS_INTERVAL = 1.0
@@ -179,7 +180,7 @@ class Recovery:
             if live is not None:
                 status = {"observedStatus": live["status"]} if live.get("status") else {}
                 entries.append({**reference(obj), **status})
-        told = {"manifestStatuses": entries}
+        told = {"manifestStatuses": fitting(description, entries)}
         before = (description.get("status") or {}).get("manifestStatuses")
         if self._statuses.says(description, told) or not (entries or before):
             return None

@@ -11,7 +11,7 @@ from clusternet_engine.deploy.objects import Objects, Outcome
 from clusternet_engine.deploy.statuses import Statuses
 from clusternet_engine.kube.backoff import Backoff
 from clusternet_engine.kube.client import Client
-from clusternet_engine.kube.errors import NotFound
+from clusternet_engine.kube.errors import Invalid, NotFound
 from clusternet_engine.kube.events import EventRecorder
 from clusternet_engine.kube.resources import DESCRIPTIONS, Object, object_key
 from clusternet_engine.model import constants as names
@@ -80,7 +80,15 @@ class Descriptions:
         before = self._known(description)
         everything = union(before, references)
         remember = self._remember(description, everything) if len(everything) > len(union(before)) else None
-        outcomes = await objects.apply(wanted, first=remember)
+        try:
+            outcomes = await objects.apply(wanted, first=remember)
+        except Invalid as error:
+            text = (
+                f"{len(everything)} objects, those to be removed included, are too many for one Description: "
+                f"{error.message} Publish some of them by a Subscription of their own."
+            )
+            await self._failed(description, text)
+            raise DeployFailed(text) from None
         gone = without(everything, references)
         outcomes += await self._prune(description, objects, neighbours, gone, references)
         for outcome in outcomes:

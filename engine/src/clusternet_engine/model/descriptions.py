@@ -27,6 +27,10 @@ _SUBSCRIPTION_LABELS = (names.SUBSCRIPTION_NAMESPACE_LABEL, names.SUBSCRIPTION_U
 
 MAX_RAW = 1_300_000
 """Bytes of encoded content in a Description; with its metadata and status it must fit into the store (1.5 MiB)."""
+MAX_NOTES = 250_000
+"""Bytes of annotations that name what is in a Description and what was applied; an object may have 256 KiB of them."""
+_NOTE = 53
+"""Bytes of these annotations for each object, besides its feed's reference twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,24 +154,27 @@ def _arranged(
     faulty = {feed_reference(problem.feed) for problem in rendering.problems}
     new, old = _by_reference(fresh), _by_reference(_kept(before))
     chosen = {reference: old.get(reference, []) for reference in feeds}
-    size = sum(map(_size, chosen.values()))
+    measures = ((_size, MAX_RAW), (_notes, MAX_NOTES))
+    sizes = [sum(map(measure, chosen.values())) for measure, _ in measures]
     problems = []
     for reference, feed in feeds.items():
         if reference in faulty:
             continue
-        growth = _size(new.get(reference, [])) - _size(chosen[reference])
-        if growth > 0 and size + growth > MAX_RAW:
+        growths = [measure(new.get(reference, [])) - measure(chosen[reference]) for measure, _ in measures]
+        grown = [size + growth for size, growth in zip(sizes, growths, strict=True)]
+        if any(growth > 0 and size > limit for size, growth, (_, limit) in zip(grown, growths, measures, strict=True)):
             problems.append(_too_large(feed))
         else:
             chosen[reference] = new.get(reference, [])
-            size += growth
+            sizes = grown
     return [part for parts in chosen.values() for part in parts], problems
 
 
 def _too_large(feed: Object) -> Problem:
     text = (
         f"{feed_text(feed)} doesn't fit: what one Subscription brings to a cluster is limited to {MAX_RAW} bytes, as "
-        "base64. Publish it by a Subscription of its own, or make it smaller."
+        f"base64, and what names the objects to {MAX_NOTES} bytes. Publish it by a Subscription of its own, or make it "
+        "smaller."
     )
     return Problem(feed, TOO_LARGE, text)
 
@@ -181,6 +188,10 @@ def _by_reference(parts: list[Part]) -> dict[str, list[Part]]:
 
 def _size(parts: list[Part]) -> int:
     return sum(len(part.content["raw"]) + len(part.content.get("chartRaw", "")) for part in parts)
+
+
+def _notes(parts: list[Part]) -> int:
+    return sum(2 * len(part.reference) + _NOTE for part in parts)
 
 
 def _kept(before: Object | None) -> list[Part]:

@@ -4,10 +4,11 @@ import base64
 import json
 import string
 
+import orjson
 import pytest
 from clusternet_engine.model import constants as names
 from clusternet_engine.model import descriptions, releases
-from clusternet_engine.model.applied import without
+from clusternet_engine.model.applied import reference, to_annotation, without
 from clusternet_engine.model.bases import (
     awaits_replicas,
     base_names,
@@ -401,6 +402,22 @@ def test_what_was_too_large_already_may_stay_and_shrink(monkeypatch):
     assert (same.description, same.problems) == (before, [])
     less = build_generic(base, rendered(base, one, config_map("two")), before)
     assert (decoded(less.description["spec"]["raw"])[1]["data"], less.problems) == ({}, [])
+
+
+def test_names_of_many_objects_have_a_limit_of_their_own(monkeypatch):
+    objects = [config_map(f"c{number}") for number in range(3)]
+    base = a_base(*objects)
+    whole = build_generic(base, rendered(base, *objects), None).description
+    references = orjson.loads(whole["metadata"]["annotations"][names.RENDERED_FEEDS_ANNOTATION])
+    applied = to_annotation(map(reference, objects))
+    monkeypatch.setattr(descriptions, "MAX_NOTES", len(applied) + len(orjson.dumps(references)))
+    built = build_generic(base, rendered(base, *objects), None)
+    assert (built.description, built.problems) == (whole, [])
+    more = [*objects, config_map("c3")]
+    base = a_base(*more)
+    built = build_generic(base, rendered(base, *more), whole)
+    assert len(built.description["spec"]["raw"]) == 3
+    assert [problem.feed["name"] for problem in built.problems] == ["c3"]
 
 
 def test_charts_count_with_what_they_are_and_with_their_values():
