@@ -1,6 +1,6 @@
 """Chart repositories, over HTTP and in OCI registries: what they have, and the archives of charts (spec/03 §1.2).
 
-Servers are always verified; every request has a limit in time and size.
+Servers are always verified; what is done has a limit in time, and every answer one in size.
 """
 
 from __future__ import annotations
@@ -132,9 +132,12 @@ async def _within(seconds: float, spec: Object, credential: Credential, work: Ca
     except ssl.SSLError:
         raise RepositoryFailed(f"the CA certificate for {repo} is not PEM") from None
     connector = aiohttp.TCPConnector(ssl=context)
-    timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=_CONNECT_TIMEOUT)
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT)
     try:
-        async with aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=True) as session:
+        async with (
+            asyncio.timeout(seconds),
+            aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=True) as session,
+        ):
             return await work(_Access(session, credential))
     except aiohttp.ClientConnectorCertificateError as error:
         raise RepositoryFailed(f"{repo}: its certificate can't be verified: {error.certificate_error}") from None
