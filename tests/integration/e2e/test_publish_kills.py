@@ -2,7 +2,8 @@
 
 In every round each of ten Subscriptions to both children (one is pushed to, the other pulls) is created, changed or
 deleted at random while the victims die. Afterwards each child must hold exactly the wanted objects, and the parent
-exactly one Base and one Description for each Subscription and child. ``CLUSTERNET_TEST_SEED`` repeats a run.
+exactly one Base and one Description for each Subscription and child. Two of the Subscriptions have one ConfigMap in
+common, which must outlive the end of either alone. ``CLUSTERNET_TEST_SEED`` repeats a run.
 """
 
 import os
@@ -22,7 +23,8 @@ from programs import Programs
 from publishing import manifest_of
 
 ROUNDS = 20
-SUBSCRIPTIONS = 10
+SUBSCRIPTIONS, SHARING = 10, 2
+SHARED = {"shared": "the same for all"}
 WINDOW = 2.0  # seconds after its start in which a round is disturbed
 ROUND_TIMEOUT = 90.0
 CHILDREN = ("child1", "child2")
@@ -42,6 +44,7 @@ class Application:
     """What is wanted of one Subscription: its ConfigMaps with their values; None when it isn't there."""
 
     name: str
+    shares: bool = False
     values: dict[str, str] | None = None
     used: set[str] = field(default_factory=set)
 
@@ -126,7 +129,8 @@ def change(generator: random.Random, publisher: Publisher, application: Applicat
         return
     names = [f"{application.name}-{letter}" for letter in "abc"]
     chosen = generator.sample(names, generator.randint(1, 3))
-    publisher.publish(application, {name: str(generator.random()) for name in chosen})
+    values = {name: str(generator.random()) for name in chosen}
+    publisher.publish(application, values | SHARED if application.shares and generator.random() < 0.7 else values)
 
 
 def settled(deployment: Deployment, applications: list[Application]) -> Callable[[], bool]:
@@ -181,7 +185,7 @@ def test_kills_while_publishing(deployment, programs, wait_for):
     print(f"CLUSTERNET_TEST_SEED={seed}")
     generator = random.Random(seed)
     publisher = Publisher(deployment.parent)
-    applications = [Application(f"app-{number}") for number in range(SUBSCRIPTIONS)]
+    applications = [Application(f"app-{number}", shares=number < SHARING) for number in range(SUBSCRIPTIONS)]
     for number in range(ROUNDS):
         victims = ("parent", generator.choice(CHILDREN), f"kube-apiserver of {generator.choice(CLUSTER_NAMES)}")
         kills = plan(generator, victims, WINDOW)
@@ -197,9 +201,8 @@ def test_kills_while_publishing(deployment, programs, wait_for):
     for application in applications:
         publisher.withdraw(application)
     wait_for(settled(deployment, applications), timeout=ROUND_TIMEOUT, why=f"the end (seed {seed}): not as wanted")
-    for application in applications:
-        for name in application.used:
-            deployment.parent("DELETE", f"{MANIFESTS}/configmaps.default.{name}")
+    for name in set().union(*(application.used for application in applications)):
+        deployment.parent("DELETE", f"{MANIFESTS}/configmaps.default.{name}")
     wait_for(
         lambda: not deployment.parent.items(MANIFESTS, labelSelector=OURS), why="Manifests can't be deleted at the end"
     )
