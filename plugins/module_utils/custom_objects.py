@@ -112,6 +112,12 @@ def _new(wanted: Mapping[str, Any]) -> dict[str, Any]:
     return {**wanted, "metadata": metadata}
 
 
+def _going(resource: Resource, obj: Mapping[str, Any]) -> dict[str, Any]:
+    """I(obj) as it will be once it is deleted."""
+    metadata = {**obj["metadata"], "deletionTimestamp": "1970-01-01T00:00:00Z"}
+    return {"apiVersion": resource.api_version, "kind": resource.kind, **obj, "metadata": metadata}
+
+
 def read(client: Any, resource: Resource, wanted: Iterable[Place]) -> dict[Place, dict[str, Any]]:
     """Those of the I(wanted) objects that exist: one GET for the only one of a namespace, else one list of it.
 
@@ -211,7 +217,11 @@ class Work:
     def absent(self, doomed: list[Place]) -> list[tuple[dict[str, Any], Outcome]]:
         """Remove all; the items and outcomes of those that didn't fail. Raises ApiError on reading."""
         live = read(self._reconciler.client, self._resource, doomed)
-        return self._each(doomed, lambda place: self._reconciler.delete(self._resource, live.get(place)))
+        going = [_going(self._resource, obj) for obj in live.values() if not obj["metadata"].get("deletionTimestamp")]
+        foreseen = self._foresee(self._reconciler.client, going) if self._foresee and going else []
+        done = self._each(doomed, lambda place: self._reconciler.delete(self._resource, live.get(place)))
+        self._reconciler.diffs += foreseen
+        return done
 
     def _each(self, wanted: Iterable[Place], action: Callable[[Place], Outcome]) -> list:
         handled = []

@@ -14,7 +14,7 @@ from ansible_collections.clusternet.core.plugins.module_utils.errors import Clus
 from ansible_collections.clusternet.core.plugins.module_utils.redact import Redactor
 
 Foresight = Callable[[Client, list], list]
-"""Takes the objects that are wanted, returns diffs of what will be another one on each cluster."""
+"""Takes the objects that are wanted, or being deleted, returns diffs of what will be another one on each cluster."""
 
 
 def foresight(module: AnsibleModule, field: str) -> Optional[Foresight]:

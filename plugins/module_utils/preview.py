@@ -45,7 +45,10 @@ _KINDS = (MANAGED_CLUSTERS, HELM_CHARTS, LOCALIZATIONS, GLOBALIZATIONS, DESCRIPT
 
 
 class Wanted(NamedTuple):
-    """What would be applied: objects of Clusternet's kinds, and native ones for the shadow API."""
+    """What would be applied: objects of Clusternet's kinds, and native ones for the shadow API.
+
+    Those of Clusternet's kinds that are being deleted would be removed.
+    """
 
     subscriptions: list
     charts: list
@@ -87,6 +90,7 @@ class Preview:
         self._clusters = list(there[MANAGED_CLUSTERS.kind].values())
         self._descriptions = list(there[DESCRIPTIONS.kind].values())
         self.subscriptions = _laid(SUBSCRIPTIONS, there[SUBSCRIPTIONS.kind], wanted.subscriptions)
+        self.subscriptions.update((_key(obj), obj) for obj in wanted.subscriptions if _is_going(obj))
         self._localizations = _laid(LOCALIZATIONS, there[LOCALIZATIONS.kind], wanted.localizations)
         self._globalizations = _laid(GLOBALIZATIONS, there[GLOBALIZATIONS.kind], wanted.globalizations)
         charts = _laid(HELM_CHARTS, there[HELM_CHARTS.kind], wanted.charts)
@@ -146,7 +150,10 @@ class Preview:
         subscription = self.subscriptions.get(key)
         if subscription is None:
             raise ClusternetError(f"There is no Subscription {key[0]}/{key[1]}.", "NotFound")
-        placement, entries = self._placement(subscription)
+        if _is_going(subscription):
+            placement, entries = scheduling.Placement([], {}), None
+        else:
+            placement, entries = self._placement(subscription)
         subscription = {
             **subscription,
             "status": {"bindingClusters": placement.bindings, "replicas": placement.replicas},
@@ -276,9 +283,12 @@ def _laid(
     resource: Resource, there: Mapping[tuple, dict[str, Any]], wanted: Iterable[dict[str, Any]]
 ) -> dict[tuple, dict[str, Any]]:
     """What is there with what is wanted laid over it, as the modules would do; all without what is being deleted."""
-    result = {key: obj for key, obj in there.items() if not obj["metadata"].get("deletionTimestamp")}
+    result = {key: obj for key, obj in there.items() if not _is_going(obj)}
     for obj in wanted:
         key = _key(obj)
+        if _is_going(obj):
+            result.pop(key, None)
+            continue
         before = result.get(key)
         if before is None:
             result[key] = _created(obj)
@@ -290,6 +300,10 @@ def _laid(
             metadata[field] = {name: value for name, value in merged.items() if value is not None}
         result[key] = {**before, "metadata": metadata, "spec": obj["spec"]}
     return result
+
+
+def _is_going(obj: Mapping[str, Any]) -> bool:
+    return bool(obj["metadata"].get("deletionTimestamp"))
 
 
 def _created(obj: Mapping[str, Any]) -> dict[str, Any]:

@@ -156,6 +156,28 @@ def test_deployed_absent_and_what_render_says_of_it(application):
     assert application.descriptions() == []
 
 
+def test_diffs_show_what_a_removal_changes_on_the_clusters(application):
+    override = {"name": application.name, "cluster": "lonely", "feed": application.subscription["feeds"][0]}
+    merged = {"type": "MergePatch", "value": {"data": {"a": "other"}}}
+    with application.agent("Success"):
+        application.run({"localization": {"localizations": [{**override, "overrides": [merged]}]}})
+        result = application.publish(wait_for="deployed")
+    assert not result["failed"], result
+    gone = {"subscriptions": [{"name": application.name}], "state": "absent"}
+    plain, removed = application.run(
+        {"localization": {"localizations": [override], "state": "absent"}},
+        {"subscription": gone},
+        arguments=["--diff", "--check"],
+    )
+    text = f"lonely: ConfigMap default/{application.name}"
+    assert [diff["before_header"] for diff in (*plain["diff"][1:], *removed["diff"][1:])] == [text, text]
+    assert [plain["diff"][1][side]["data"]["a"] for side in ("before", "after")] == ["other", "b"]
+    assert removed["diff"][1]["before"]["data"] == {"a": "other"}
+    assert removed["diff"][1]["after"] == {}
+    application.run({"subscription": gone}, {"localization": {"localizations": [override], "state": "absent"}})
+    application.let_go()
+
+
 def test_a_hundred_subscriptions_cost_one_list_and_one_write_each(parent_kubeconfig: Path, parent: Client) -> None:
     sent: list[str] = []
 
