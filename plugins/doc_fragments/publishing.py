@@ -207,7 +207,9 @@ options:
         description: Version of the chart. The newest one if not given; in OCI registries it must be given.
         type: str
       target_namespace:
-        description: Namespace on the clusters into which the release is installed. Needed, unless it is to be removed.
+        description:
+          - Namespace on the clusters into which the release is installed. Needed, unless it is to be removed.
+          - When it changes, the release is uninstalled in the former one and installed anew.
         type: str
       pull_secret:
         description: Secret of the parent with the keys C(username) and C(password) for the repository.

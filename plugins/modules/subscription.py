@@ -44,6 +44,10 @@ options:
     description: How long to wait at most for all of them together, in seconds.
     type: int
     default: 300
+notes:
+  - What O(wait_for) judges is what the hub has rendered. A change of the Subscription itself is always waited for, but
+    one of a feed or an override, by a task just before, is rendered a moment after that task has ended, so the wait may
+    be content with what was deployed before. The change is deployed nevertheless.
 attributes:
   check_mode:
     description: Can run in check mode and say what would change.

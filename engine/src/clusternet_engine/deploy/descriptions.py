@@ -34,7 +34,7 @@ from clusternet_engine.model.feeds import feed_reference, feed_references, feed_
 
 MAX_REASON = 4096
 """Characters of `status.reason`."""
-_LOOK_FIRST, _LOOK_LIMIT = 0.05, 30.0
+_LOOK_FIRST, _LOOK_LIMIT = 0.05, 3.0
 """Seconds between looks for what has to happen before: that something is gone, or taken over by another Description."""
 _TELL_FROM = 1.0
 """Seconds between looks from which on users are told."""
