@@ -132,7 +132,6 @@ async def test_c3_10_the_managed_cluster_decides_not_the_flag(pulled, site, name
     await site.parent.patch(MANAGED_CLUSTERS, cluster.name, {"spec": {"syncMode": "Pull"}}, cluster.namespace)
     await deployed.reaches("Success")
     await deployed.delete()
-    await deployed.gone()
 
 
 async def test_a_pulling_agent_installs_charts(pulled, site, helm, namespace):

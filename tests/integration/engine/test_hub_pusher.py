@@ -200,7 +200,6 @@ async def test_one_bad_object_does_not_stop_the_others(parent, child, cluster, n
     reason = (await deployed.reaches("Failure"))["reason"]
     assert "immutable" in reason
     await deployed.delete()
-    await deployed.gone()
 
 
 async def test_an_object_without_its_namespace_says_so(parent, cluster, namespace):
@@ -210,7 +209,6 @@ async def test_an_object_without_its_namespace_says_so(parent, cluster, namespac
     await deployed.change(config_map("lonely", namespace), native_namespace(namespace))
     await deployed.reaches("Success")
     await deployed.delete()
-    await deployed.gone()
 
 
 async def test_foreign_objects_are_taken_over_and_those_of_others_stay(parent, child, cluster, namespace):
@@ -260,7 +258,6 @@ async def test_fields_that_are_wanted_no_more_go_and_those_of_others_stay(parent
     await deployed.reaches("Success")
     assert (await child.get(CONFIG_MAPS, "settings", namespace))["data"] == {"a": "1", "c": "3"}
     await deployed.delete()
-    await deployed.gone()
 
 
 async def test_row_4_a_cluster_that_was_away_loses_what_was_removed_meanwhile(parent, child, cluster, namespace):
@@ -302,7 +299,6 @@ async def test_c2_3_a_flapping_cluster_keeps_its_workloads(parent, child, cluste
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
     await is_gone(child, CONFIG_MAPS, "dropped", namespace)
     await deployed.delete()
-    await deployed.gone()
 
 
 async def test_without_a_cluster_nothing_waits(hub, parent, child, namespace):
@@ -327,7 +323,6 @@ async def test_a_credential_that_comes_late_is_used_at_once(hub, parent, child, 
     await hand_over(parent, child, cluster)
     await deployed.reaches("Success", timeout=5)
     await deployed.delete()
-    await deployed.gone()
     await remove_cluster(parent, cluster)
 
 
@@ -344,7 +339,6 @@ async def test_c3_10_the_hub_leaves_alone_what_is_not_its_own(parent, child, clu
     await deployed.reaches("Success")
     for one in (deployed, other):
         await one.delete()
-        await one.gone()
     await remove_cluster(parent, other.cluster)
 
 
@@ -361,7 +355,6 @@ async def test_large_objects_are_deployed_and_too_large_ones_have_a_reason(paren
     assert "ConfigMap" in reason
     assert len(reason) <= 4096
     await deployed.delete()
-    await deployed.gone()
 
 
 async def test_too_many_objects_have_a_reason(parent, cluster):
