@@ -152,7 +152,7 @@ class Releases:
         return not await self._is_shared(release, neighbours)
 
     async def withdraw(self, release: Object, objects: Objects, base: Object | None, neighbours: Neighbours) -> None:
-        """Uninstall a release.
+        """Uninstall a release, unless another HelmRelease has come to its place while this one waited for its turn.
 
         Raises:
             DeployFailed: it didn't work; with the time of the next attempt.
@@ -160,7 +160,7 @@ class Releases:
         place = _place(release, objects)
         try:
             async with self._alone(release):
-                if await self._records(place):
+                if not await self._is_shared(release, neighbours) and await self._records(place):
                     await self._uninstall(place, release["spec"])
         except (HelmFailed, ApiError) as error:
             reason = f"{place.name} can't be uninstalled: {error}"

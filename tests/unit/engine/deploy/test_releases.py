@@ -1,5 +1,6 @@
 """Which HelmReleases that go have to be uninstalled."""
 
+import asyncio
 import base64
 import json
 
@@ -63,6 +64,19 @@ async def pending(parent, neighbours, base=None):
 async def test_the_other_release_of_the_same_place_takes_over():
     neighbours = Cached(release("elsewhere", "other"), release("same"))
     assert not await pending(Parent(release("elsewhere", "other"), release("same")), neighbours)
+    assert neighbours.woken == ["same"]
+
+
+async def test_another_release_may_come_to_the_place_while_one_waits_for_its_turn():
+    """What it has installed there meanwhile stays."""
+    neighbours = Cached()
+    releases = Releases(Parent(release("same")), None, None, None, None)
+    assert await releases.pending(GOING, None, neighbours)
+    async with releases._alone(GOING):
+        waiting = asyncio.create_task(releases.withdraw(GOING, None, None, neighbours))
+        await asyncio.sleep(0)
+        neighbours.others = (release("same"),)
+    await waiting
     assert neighbours.woken == ["same"]
 
 
