@@ -61,7 +61,6 @@ async def test_a_hub_that_is_killed_leaves_nothing_behind(hubs, parent, child, t
 
     await eventually(only_one)
     await deployed.delete()
-    await deployed.gone()
     await remove_cluster(parent, cluster)
 
 
