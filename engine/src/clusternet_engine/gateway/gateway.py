@@ -159,8 +159,10 @@ class Gateway:
             raise refuse(502, f"cannot reach the parent {url.origin()}: {error}", reason="BadGateway") from None
 
     async def _reply(self, exchange: Exchange, answer: aiohttp.ClientResponse) -> web.StreamResponse:
-        """Pass an answer back, unless it is the parent that knows nothing of children any more; that one says no more
-        than API servers do to paths of which they know nothing."""
+        """Pass an answer back, unless it is that of a parent which doesn't offer the APIs of children any more.
+
+        Such a parent says what API servers say of every path that they don't know, which isn't a Status.
+        """
         if answer.status == 404 and answer.content_type != "application/json":
             offered = await self._parent.raw("GET", _OFFER)
             if offered.status == 404:
