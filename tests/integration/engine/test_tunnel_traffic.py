@@ -127,7 +127,9 @@ class Traffic:
             await child.patch(CONFIG_MAPS, "watched", {"data": {"text": text}}, namespace)
 
         output = "--output=jsonpath={.data.text}{'\\n'}"
-        async with self.kubectl("get", "configmap", "watched", "--watch", output) as process:
+        # A list is watched from where it was read; of a single object kubectl may miss the first change.
+        watch = ("get", "configmaps", "--field-selector=metadata.name=watched", "--watch", output)
+        async with self.kubectl(*watch) as process:
             assert await heard(process) == "begin"
             return await self.converse(say, lambda: heard(process))
 
