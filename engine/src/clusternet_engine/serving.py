@@ -82,7 +82,7 @@ class ServingTLS:
         context.num_tickets = 0
         context.verify_mode = ssl.CERT_OPTIONAL
         if self._trusted:
-            context.load_verify_locations(cadata=self._trusted.decode("ascii", "replace"))
+            context.load_verify_locations(cadata=self._trusted.decode("ascii", "backslashreplace"))
         load_key_pair(context, self._pair.certificate, self._pair.key)
         return context
 

@@ -189,7 +189,11 @@ async def test_one_bad_object_does_not_stop_the_others(parent, child, cluster, n
     assert f"Deployment {namespace}/UPPER: " in reason
     assert "ConfigMap" not in reason
     await exists(child, CONFIG_MAPS, "fine", namespace)
-    assert "UnSuccessfullyDeployed" in await deployed.events()
+
+    async def told() -> bool:
+        return "UnSuccessfullyDeployed" in await deployed.events()
+
+    await eventually(told)
 
     job = {"containers": [{"name": "c", "image": "i:1"}], "restartPolicy": "Never"}
     body = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "once", "namespace": namespace}}

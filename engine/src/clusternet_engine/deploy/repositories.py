@@ -127,7 +127,7 @@ async def _within(seconds: float, spec: Object, credential: Credential, work: Ca
     repo = spec["repo"]
     try:
         context = ssl.create_default_context(
-            cadata=credential.ca_certificate.decode("ascii", "replace") if credential.ca_certificate else None
+            cadata=credential.ca_certificate.decode("ascii", "backslashreplace") if credential.ca_certificate else None
         )
     except ssl.SSLError:
         raise RepositoryFailed(f"the CA certificate for {repo} is not PEM") from None

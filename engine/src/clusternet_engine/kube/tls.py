@@ -38,7 +38,7 @@ def client_context(
     :param ca_data: PEM bundle to trust; ``None`` trusts the system's store.
     :raises ssl.SSLError: unreadable CA, certificate or key.
     """
-    context = ssl.create_default_context(cadata=ca_data.decode("ascii", "replace") if ca_data else None)
+    context = ssl.create_default_context(cadata=ca_data.decode("ascii", "backslashreplace") if ca_data else None)
     if insecure:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
