@@ -33,18 +33,18 @@ class RequestCounter:
     def _read_to_mark(self) -> list[dict]:
         mark = f"/version?mark={uuid.uuid4().hex}"
         self._get(mark)
-        events, deadline = [], time.monotonic() + 10
+        events, last = [], time.monotonic()
         with self._log.open() as log:
             log.seek(self._position)
-            while time.monotonic() < deadline:
+            while time.monotonic() < last + 10:
                 line = log.readline()
                 if not line.endswith("\n"):
                     log.seek(self._position)
                     time.sleep(0.02)
                     continue
-                self._position = log.tell()
+                self._position, last = log.tell(), time.monotonic()
                 event = json.loads(line)
                 if event["requestURI"] == mark:
                     return events
                 events.append(event)
-        raise TimeoutError(f"{self._log} doesn't show the request for {mark} after 10 s")
+        raise TimeoutError(f"{self._log} doesn't show the request for {mark}, nor anything else for 10 s")

@@ -120,7 +120,11 @@ def arguments(component: str, layout: Layout) -> list[str]:
                 "profiling": "false",
             }
             if layout.audit:
-                options |= {"audit-policy-file": layout.audit_policy, "audit-log-path": layout.audit_log}
+                options |= {
+                    "audit-policy-file": layout.audit_policy,
+                    "audit-log-path": layout.audit_log,
+                    "audit-log-maxsize": 10_000,  # MB; readers follow one file
+                }
         case "kube-controller-manager":
             options = {
                 "kubeconfig": layout.kubeconfig(component),
