@@ -47,18 +47,19 @@ clean: ## Remove what make made in this folder (not the caches, not running labs
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, found %d.%d; set PYTHON=" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
 	@$(PYTHON) -m venv .venv
 
-.build/run: .venv/bin/python requirements/pip.txt requirements/run.txt engine/pyproject.toml lab/pyproject.toml
+.build/run: .venv/bin/python requirements/pip.txt requirements/run.txt requirements/collections.txt requirements/fetch-collections \
+            engine/pyproject.toml lab/pyproject.toml
 	@echo "Installing Python packages into .venv …"
 	@mkdir -p .build
 	@$(PIP) install --require-hashes --requirement requirements/pip.txt
 	@$(PIP) install --no-deps --no-compile --require-hashes --requirement requirements/run.txt
 	@$(PIP) install --no-deps --no-build-isolation --editable engine --editable lab
+	@requirements/fetch-collections .build/collections
 	@touch $@
 
-.build/test: .build/run requirements/test.txt requirements/collections.txt requirements/fetch-collections
+.build/test: .build/run requirements/test.txt
 	@echo "Installing test tools into .venv …"
 	@$(PIP) install --no-deps --require-hashes --requirement requirements/test.txt
-	@requirements/fetch-collections .build/collections
 	@touch $@
 
 $(COLLECTION):
