@@ -18,13 +18,22 @@ SHARED_ENGINE = re.compile(r"clusternet\.core\.engine : (?!Run the process).*\(c
 
 
 @pytest.fixture
-def undeployed(tmp_path: Path) -> Iterator[Deployment]:
+def undeployed(tmp_path: Path, wait_for) -> Iterator[Deployment]:
     """A parent and a child on which nothing was ever deployed."""
     name = f"clean-{os.getpid()}"
     try:
-        yield Deployment(Lab.up(name, children=1), tmp_path)
+        made = Deployment(Lab.up(name, children=1), tmp_path)
+        wait_for(lambda: all(map(is_furnished, (made.parent, *made.children.values()))), why="namespaces lack their CA")
+        yield made
     finally:
         Lab.open(name).down()
+
+
+def is_furnished(api: Api) -> bool:
+    """Return whether Kubernetes has put into every namespace what it puts there last, a moment after its start."""
+    bundles = api.items("/api/v1/configmaps", fieldSelector="metadata.name=kube-root-ca.crt")
+    namespaces = {item["metadata"]["name"] for item in api.items("/api/v1/namespaces")}
+    return {item["metadata"]["namespace"] for item in bundles} == namespaces
 
 
 def stored(api: Api) -> set[str]:
