@@ -93,6 +93,13 @@ async def parent(lab: Lab) -> AsyncIterator[Client]:
 
 
 @pytest.fixture
+async def child(lab: Lab) -> AsyncIterator[Client]:
+    """A child cluster, as its administrator."""
+    async with Client(ClusterConfig.from_kubeconfig(lab.cluster("child1").kubeconfig), qps=0) as client:
+        yield client
+
+
+@pytest.fixture
 async def applicant(parent: Client) -> AsyncIterator[Callable[..., Applicant]]:
     """Makes clusters that ask for registration: ``applicant(clusterNamespace="x")``; they leave at the end."""
     made: list[Applicant] = []

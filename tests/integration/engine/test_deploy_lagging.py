@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
 from contextlib import suppress
 
 import pytest
@@ -10,7 +9,6 @@ from clusternet_engine.deploy.assembly import Publishing
 from clusternet_engine.deploy.objects import Objects
 from clusternet_engine.deploy.publisher import Sources
 from clusternet_engine.kube.client import Client
-from clusternet_engine.kube.config import ClusterConfig
 from clusternet_engine.kube.errors import NotFound
 from clusternet_engine.kube.events import EventRecorder
 from clusternet_engine.kube.informer import Informer
@@ -22,18 +20,10 @@ from clusternet_engine.kube.resources import (
     MANAGED_CLUSTERS,
     Object,
 )
-from clusternet_lab import Lab
 from deploying import Deployed, is_gone
 from publishing import config_map, fake_cluster, remove_cluster
 
 NAMESPACE = "namespace"
-
-
-@pytest.fixture
-async def child(lab: Lab) -> AsyncIterator[Client]:
-    """A child, as its administrator."""
-    async with Client(ClusterConfig.from_kubeconfig(lab.cluster("child1").kubeconfig), qps=0) as client:
-        yield client
 
 
 @pytest.mark.usefixtures("hub_kubeconfig")

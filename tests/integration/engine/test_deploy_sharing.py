@@ -8,11 +8,9 @@ from random import randbytes
 import pytest
 from charts import ChartServer
 from clusternet_engine.kube.client import Client
-from clusternet_engine.kube.config import ClusterConfig
 from clusternet_engine.kube.errors import NotFound
 from clusternet_engine.kube.resources import BASES, CONFIG_MAPS, DESCRIPTIONS, NAMESPACES, SECRETS, Object, Resource
 from clusternet_engine.model import constants as names
-from clusternet_lab import Lab
 from deploying import Deployed, Release, encode, exists, is_gone, pushed_cluster
 from hub_site import HubProcess, eventually
 from publishing import FakeCluster, chart, config_map, remove_cluster
@@ -36,12 +34,6 @@ def hub(hub_kubeconfig: Path, helm: Path, tmp_path_factory: pytest.TempPathFacto
     process = HubProcess(hub_kubeconfig, log, *flags)
     yield process
     process.end()
-
-
-@pytest.fixture
-async def child(lab: Lab) -> AsyncIterator[Client]:
-    async with Client(ClusterConfig.from_kubeconfig(lab.cluster("child1").kubeconfig), qps=0) as client:
-        yield client
 
 
 @pytest.fixture

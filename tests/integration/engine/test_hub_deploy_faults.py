@@ -7,10 +7,8 @@ from random import randbytes
 import pytest
 from charts import ChartServer
 from clusternet_engine.kube.client import Client
-from clusternet_engine.kube.config import ClusterConfig
 from clusternet_engine.kube.errors import NotFound
 from clusternet_engine.kube.resources import NAMESPACES, SECRETS, Resource
-from clusternet_lab import Lab
 from deploying import Deployed, Release, exists, pushed_cluster
 from hub_site import eventually
 from publishing import config_map, native_namespace, remove_cluster
@@ -25,12 +23,6 @@ def charts() -> Iterator[ChartServer]:
         server.add_example("hello")
         server.add_example("mysql")
         yield server
-
-
-@pytest.fixture
-async def child(lab: Lab) -> AsyncIterator[Client]:
-    async with Client(ClusterConfig.from_kubeconfig(lab.cluster("child1").kubeconfig), qps=0) as client:
-        yield client
 
 
 @pytest.fixture

@@ -11,10 +11,8 @@ import psutil
 import pytest
 from charts import ChartServer, pack
 from clusternet_engine.kube.client import Client
-from clusternet_engine.kube.config import ClusterConfig
 from clusternet_engine.kube.errors import NotFound
 from clusternet_engine.kube.resources import HELM_CHARTS, NAMESPACES, SECRETS, Object, Resource
-from clusternet_lab import Lab
 from deploying import Release, encode, events_of, exists, is_gone, pushed_cluster
 from hub_site import HubProcess, eventually
 from publishing import FakeCluster, chart, remove_cluster
@@ -51,12 +49,6 @@ def hub(hub_kubeconfig: Path, helm: Path, tmp_path_factory: pytest.TempPathFacto
     process = HubProcess(hub_kubeconfig, log, *flags)
     yield process
     process.end()
-
-
-@pytest.fixture
-async def child(lab: Lab) -> AsyncIterator[Client]:
-    async with Client(ClusterConfig.from_kubeconfig(lab.cluster("child1").kubeconfig), qps=0) as client:
-        yield client
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from random import randbytes
 
 import pytest
 from clusternet_engine.kube.client import Client
-from clusternet_engine.kube.config import ClusterConfig
 from clusternet_engine.kube.errors import NotFound
 from clusternet_engine.kube.resources import (
     BASES,
@@ -19,7 +18,6 @@ from clusternet_engine.kube.resources import (
     Object,
     Resource,
 )
-from clusternet_lab import Lab
 from deploying import Deployed, exists, hand_over, is_gone, pushed_cluster
 from hub_site import HubProcess, eventually
 from publishing import (
@@ -47,12 +45,6 @@ def hub(hub_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     process = HubProcess(hub_kubeconfig, log, "--controllers=description", "--feature-gates=Deployer=true")
     yield process
     process.end()
-
-
-@pytest.fixture
-async def child(lab: Lab) -> AsyncIterator[Client]:
-    async with Client(ClusterConfig.from_kubeconfig(lab.cluster("child1").kubeconfig), qps=0) as client:
-        yield client
 
 
 @pytest.fixture

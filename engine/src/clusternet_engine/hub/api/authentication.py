@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import unquote
 
@@ -90,12 +90,12 @@ class RequestHeaders:
                     key = unquote(header[len(prefix) :]).lower()
                     extra[key] = (*extra.get(key, ()), *headers.getall(header))
         groups = tuple(group for header in self.group for group in headers.getall(header, []))
-        told = frozenset(filter(self._tells, map(str.lower, headers)))
-        return User(name, _first(self.uid, headers), groups, extra, told)
+        return User(name, _first(self.uid, headers), groups, extra, self._telling(headers))
 
-    def _tells(self, header: str) -> bool:
+    def _telling(self, headers: Iterable[str]) -> frozenset[str]:
         names = {name.lower() for name in (*self.username, *self.uid, *self.group)}
-        return header in names or header.startswith(tuple(prefix.lower() for prefix in self.extra_prefix))
+        prefixes = tuple(prefix.lower() for prefix in self.extra_prefix)
+        return frozenset(name for name in map(str.lower, headers) if name in names or name.startswith(prefixes))
 
 
 class Authenticator:
