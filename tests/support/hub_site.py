@@ -108,8 +108,12 @@ async def install_api_services(admin: Client, port: int, *groups: str) -> None:
     await _apply(admin, services)
 
     async def available() -> bool:
+        """The API server says that an APIService is available a moment before it passes requests on."""
         found = [await admin.get(API_SERVICES, service["metadata"]["name"]) for service in services]
-        return all(condition_is_true(service, "Available") for service in found)
+        paths = [f"/apis/{service['spec']['group']}/{service['spec']['version']}" for service in services]
+        return all(condition_is_true(service, "Available") for service in found) and all(
+            [(await admin.raw("GET", path)).status == 200 for path in paths]
+        )
 
     await eventually(available)
 

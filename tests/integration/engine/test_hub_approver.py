@@ -161,9 +161,11 @@ async def test_what_an_administrator_has_decided_stays(applicant, parent, result
     await parent.update(
         CLUSTER_REGISTRATION_REQUESTS, {**await child.request(), "status": decided}, subresource="status"
     )
-    await parent.delete(CLUSTER_ROLES, child.request_name)
     await witness.ask()
     await witness.approved()
+    await parent.delete(CLUSTER_ROLES, child.request_name)
+    await parent.delete(CLUSTER_ROLES, witness.request_name)
+    await eventually(lambda: witness.all_of(CLUSTER_ROLES), why="the hub has seen that both roles are gone")
     assert await child.status() == decided
     assert await child.all_of(CLUSTER_ROLES) == []
 

@@ -18,7 +18,7 @@ from clusternet_engine.hub.caches import BY_CLUSTER, BY_NAMESPACE, Caches, clust
 from clusternet_engine.kube.cache import Change
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.controller import Controller
-from clusternet_engine.kube.errors import AlreadyExists, Forbidden, Invalid, NotFound
+from clusternet_engine.kube.errors import AlreadyExists, Conflict, Forbidden, Invalid, NotFound
 from clusternet_engine.kube.events import EventRecorder
 from clusternet_engine.kube.informer import Informer
 from clusternet_engine.kube.resources import (
@@ -139,15 +139,14 @@ class Approver:
     async def _approve(self, request: Object) -> bool:
         """Make what is missing and approve; return False while the token isn't issued yet."""
         rules.check_request(request, self._reserved_namespaces)
-        cluster_id = request["spec"]["clusterId"]
         namespace = await self._namespace(request)
         account = await self._account(request, namespace)
         account_name = account["metadata"]["name"]
         cluster, token, *_ = await _together(
             self._managed_cluster(request, namespace),
             self._token(request, account),
-            self._cluster_permissions(cluster_id, namespace, account_name),
-            self._namespace_permissions(namespace, account_name),
+            self._cluster_permissions(request, namespace, account_name),
+            self._namespace_permissions(request, namespace, account_name),
         )
         credential = rules.issued_credential(token, account["metadata"]["uid"])
         if credential is None:
@@ -175,7 +174,7 @@ class Approver:
             return str(chosen["metadata"]["name"])
         fixed = bool(status.get("dedicatedNamespace") or spec.get("clusterNamespace"))
         for name in rules.namespace_names(request):
-            namespace = cache.get(name) or await self._made(NAMESPACES, rules.make_namespace(request, name))
+            namespace = cache.get(name) or await self._made(request, NAMESPACES, rules.make_namespace(request, name))
             try:
                 if not rules.check_namespace(namespace, request):
                     patch = {"metadata": {"labels": rules.system_labels(request)}}
@@ -200,7 +199,7 @@ class Approver:
             init = datetime.now(UTC) if self._initialization else None
             wanted = rules.make_managed_cluster(request, namespace, init)
             existing = cache.get(wanted["metadata"]["name"], namespace)
-            cluster = existing or await self._made(MANAGED_CLUSTERS, wanted)
+            cluster = existing or await self._made(request, MANAGED_CLUSTERS, wanted)
             rules.check_managed_cluster(cluster, request)
         if not rules.is_labelled_for(cluster, spec["clusterId"]):
             patch = {"metadata": {"labels": rules.system_labels(request)}}
@@ -217,7 +216,7 @@ class Approver:
         if chosen := rules.choose(owned):
             return chosen
         for name in derived_names(cluster_id):
-            account = await self._made(SERVICE_ACCOUNTS, rules.make_service_account(request, namespace, name))
+            account = await self._made(request, SERVICE_ACCOUNTS, rules.make_service_account(request, namespace, name))
             if rules.is_labelled_for(account, cluster_id):
                 return account
         raise AssertionError("names never end")
@@ -226,7 +225,7 @@ class Approver:
         name, namespace = account["metadata"]["name"], account["metadata"]["namespace"]
         secret = self._caches.tokens.get(name, namespace)
         if secret is None:
-            secret = await self._made(SECRETS, rules.make_token_secret(request, namespace, name))
+            secret = await self._made(request, SECRETS, rules.make_token_secret(request, namespace, name))
             rules.check_token_secret(secret, name)
             if not rules.is_labelled_for(secret, request["spec"]["clusterId"]):
                 patch = {"metadata": {"labels": rules.system_labels(request)}}
@@ -234,31 +233,32 @@ class Approver:
         rules.check_token_secret(secret, name)
         return secret
 
-    async def _cluster_permissions(self, cluster_id: str, namespace: str, account: str) -> None:
+    async def _cluster_permissions(self, request: Object, namespace: str, account: str) -> None:
+        cluster_id = request["spec"]["clusterId"]
         binding = rbac.cluster_role_binding(cluster_id, namespace, account)
-        await self._rbac(CLUSTER_ROLES, self._caches.cluster_roles, rbac.cluster_role(cluster_id))
-        await self._bind(CLUSTER_ROLE_BINDINGS, self._caches.cluster_role_bindings, binding)
+        await self._rbac(request, CLUSTER_ROLES, self._caches.cluster_roles, rbac.cluster_role(cluster_id))
+        await self._bind(request, CLUSTER_ROLE_BINDINGS, self._caches.cluster_role_bindings, binding)
 
-    async def _namespace_permissions(self, namespace: str, account: str) -> None:
+    async def _namespace_permissions(self, request: Object, namespace: str, account: str) -> None:
         binding = rbac.namespace_role_binding(namespace, account)
-        await self._rbac(ROLES, self._caches.roles, rbac.namespace_role(namespace))
-        await self._bind(ROLE_BINDINGS, self._caches.role_bindings, binding)
+        await self._rbac(request, ROLES, self._caches.roles, rbac.namespace_role(namespace))
+        await self._bind(request, ROLE_BINDINGS, self._caches.role_bindings, binding)
 
-    async def _bind(self, resource: Resource, cache: Informer, wanted: Object) -> None:
+    async def _bind(self, request: Object, resource: Resource, cache: Informer, wanted: Object) -> None:
         """As `_rbac`; waits for a role just made, which the API server looks up in a cache that lags behind."""
         deadline = time.monotonic() + _ROLE_DEADLINE
         while True:
             try:
-                return await self._rbac(resource, cache, wanted)
+                return await self._rbac(request, resource, cache, wanted)
             except NotFound:
                 if time.monotonic() > deadline:
                     raise
                 await asyncio.sleep(_ROLE_PAUSE)
 
-    async def _rbac(self, resource: Resource, cache: Informer, wanted: Object) -> None:
+    async def _rbac(self, request: Object, resource: Resource, cache: Informer, wanted: Object) -> None:
         metadata = wanted["metadata"]
         name, namespace = metadata["name"], metadata.get("namespace")
-        existing = cache.get(name, namespace) or await self._made(resource, wanted)
+        existing = cache.get(name, namespace) or await self._made(request, resource, wanted)
         update = rbac.outdated(existing, wanted)
         if update is None:
             return
@@ -269,12 +269,27 @@ class Approver:
             await self._client.delete(resource, name, namespace, uid=existing["metadata"]["uid"])
             await self._client.create(resource, wanted)
 
-    async def _made(self, resource: Resource, wanted: Object) -> Object:
-        """Create an object, or read the one that has its name."""
+    async def _made(self, request: Object, resource: Resource, wanted: Object) -> Object:
+        """Create an object, or read the one that has its name.
+
+        Raises:
+            Conflict: the request was approved, but has changed or gone since; what is missing may have been taken away.
+        """
+        if (request.get("status") or {}).get("result") == names.APPROVED:
+            await self._confirm(request)
         try:
             return await self._client.create(resource, wanted)
         except AlreadyExists:
             return await self._client.get(resource, wanted["metadata"]["name"], wanted["metadata"].get("namespace"))
+
+    async def _confirm(self, request: Object) -> None:
+        """Compare the cached request with the API server's: caches of other kinds may be ahead of it."""
+        try:
+            current = await self._client.get(CLUSTER_REGISTRATION_REQUESTS, request["metadata"]["name"])
+        except NotFound:
+            current = None
+        if current is None or current["metadata"]["resourceVersion"] != request["metadata"]["resourceVersion"]:
+            raise Conflict(409, "Conflict", "the request is not what it was")
 
     def _check_patience(self, request: Object, secret: Object) -> None:
         since = self._waiting_for_token.setdefault(request["metadata"]["name"], time.monotonic())
