@@ -3,7 +3,6 @@
 import asyncio
 import json
 import re
-import socket
 import ssl
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.resources import API_SERVICES, LEASES, SOCKETS, Object
 from clusternet_engine.model.constants import PEER_LEASE_PREFIX
 from clusternet_lab import Lab
+from clusternet_lab.ports import reserve
 from hub_site import SYSTEM, HubProcess, eventually, install_api_services, serves
 from tunnel_site import GATES
 
@@ -32,8 +32,7 @@ class PeerHub:
         self._pki = lab.cluster("parent").layout.pki
         self._kubeconfig = kubeconfig
         self._log = log
-        self.port = free_port()
-        self.peer_port = free_port()
+        self.port, self.peer_port = reserve(log.parent, 2)
         self.start()
 
     def start(self, *flags: str) -> None:
@@ -142,10 +141,3 @@ class PeerSite:
             hub.process.end()
         for name in await self.leases():
             await self._parent.delete(LEASES, name, SYSTEM)
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

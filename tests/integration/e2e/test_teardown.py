@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from clusternet_lab.ports import reserve
 from deployment import CLUSTERS, SYSTEM, Deployment
 from hub_site import HubProcess
-from peer_site import free_port
 from play import Run, run_tasks
 
 APPS = "/apis/apps.clusternet.io/v1alpha1"
@@ -101,7 +101,8 @@ def second_hub(deployment: Deployment, tmp_path: Path, wait_for: Callable[..., A
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.touch(mode=0o600)
     kubeconfig.write_text((deployment.lab.folder / "hosts" / "parent" / "kubeconfig").read_text())
-    flags = ("--bind-address=127.0.0.1", f"--secure-port={free_port()}", "--feature-gates=SocketConnection=true")
+    (port,) = reserve(tmp_path, 1)
+    flags = ("--bind-address=127.0.0.1", f"--secure-port={port}", "--feature-gates=SocketConnection=true")
     leases = f"/apis/coordination.k8s.io/v1/namespaces/{SYSTEM}/leases"
 
     def hubs() -> int:

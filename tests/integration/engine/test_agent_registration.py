@@ -6,6 +6,7 @@ import re
 import pytest
 from clusternet_engine.kube.errors import NotFound
 from clusternet_engine.kube.resources import CLUSTER_REGISTRATION_REQUESTS, EVENTS, LEASES, MANAGED_CLUSTERS, SECRETS
+from hub_site import eventually
 
 pytestmark = pytest.mark.usefixtures("hub")
 
@@ -180,8 +181,12 @@ async def test_a_wrong_token_is_named_and_a_right_one_taken_without_restart(site
     agent = site.start()
     status = await site.reaches("BootstrapTokenRejected")
     assert status["step"] == "authentication"
-    events = await site.child.list(EVENTS, site.namespace)
-    assert "BootstrapTokenRejected" in {event["reason"] for event in events.items}
+
+    async def told() -> bool:
+        events = await site.child.list(EVENTS, site.namespace)
+        return "BootstrapTokenRejected" in {event["reason"] for event in events.items}
+
+    await eventually(told)
     assert "bbbbbbbbbbbbbbbb" not in agent.log
     await site.register_with(await site.bootstrap_token())
     await site.reaches("Registered")

@@ -25,9 +25,10 @@ from clusternet_engine.serving import ServingTLS
 from clusternet_engine.tunnel import frames
 from clusternet_engine.tunnel.frames import FrameType
 from clusternet_lab import Lab
+from clusternet_lab.ports import reserve
 from deploying import Deployed
 from hub_site import SYSTEM, HubProcess, eventually, remove_api_services
-from peer_site import PeerHub, PeerSite, free_port
+from peer_site import PeerHub, PeerSite
 from publishing import FakeCluster, config_map
 from tunnel_site import TunnelSite
 
@@ -414,15 +415,16 @@ async def test_peers_stay_connected_while_the_parent_is_away(lab: Lab, peers: Pe
 def test_a_port_that_is_taken(hub_kubeconfig: Path, tmp_path: Path) -> None:
     """It is told which flag to change."""
     flags = ("--bind-address=127.0.0.1", "--feature-gates=SocketConnection=true")
-    port = free_port()
-    first = HubProcess(hub_kubeconfig, tmp_path / "one", *flags, f"--secure-port={free_port()}", f"--peer-port={port}")
+    peer_port, *ports = reserve(tmp_path, 3)
+    flags_of_each = [(*flags, f"--secure-port={port}", f"--peer-port={peer_port}") for port in ports]
+    first = HubProcess(hub_kubeconfig, tmp_path / "one", *flags_of_each[0])
     try:
         deadline = time.monotonic() + 30
         while "listening for other hubs" not in first.log:
             assert time.monotonic() < deadline, first.log
             time.sleep(0.05)
         log = tmp_path / "two"
-        second = HubProcess(hub_kubeconfig, log, *flags, f"--secure-port={free_port()}", f"--peer-port={port}")
+        second = HubProcess(hub_kubeconfig, log, *flags_of_each[1])
         assert second.process.wait(timeout=30) == 1
         assert "cannot listen for other hubs (--peer-port)" in log.read_text()
     finally:
@@ -431,7 +433,8 @@ def test_a_port_that_is_taken(hub_kubeconfig: Path, tmp_path: Path) -> None:
 
 def test_without_leader_election_there_are_no_peers(hub_kubeconfig: Path, tmp_path: Path) -> None:
     """The flags are Clusternet's: replicas find each other only with --leader-elect."""
-    flags = ("--bind-address=127.0.0.1", f"--secure-port={free_port()}", "--leader-elect=false")
+    (port,) = reserve(tmp_path, 1)
+    flags = ("--bind-address=127.0.0.1", f"--secure-port={port}", "--leader-elect=false")
     hub = HubProcess(hub_kubeconfig, tmp_path / "log", *flags, "--feature-gates=SocketConnection=true")
     try:
         deadline = time.monotonic() + 30
