@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from deployment import Deployment
 from programs import Programs
+from revival import revive_api_server
 
 QUICK_ELECTION = [
     "--leader-elect-lease-duration=3s",
@@ -45,18 +46,9 @@ def disturb(deployment: Deployment, programs: Programs, kills: Sequence[Kill]) -
             component, _, cluster = kill.victim.partition(" of ")
             if cluster:
                 deployment.lab.kill(cluster, component)
-                pending.append(restarts.submit(_revive, deployment, cluster, component))
+                pending.append(restarts.submit(revive_api_server, deployment.lab, cluster))
             else:
                 programs.kill(component)
                 programs.start(component)
         for restart in pending:
             restart.result()
-
-
-def _revive(deployment: Deployment, cluster: str, component: str) -> None:
-    """Bring an API server back, and with it the controller manager that issues tokens and removes namespaces.
-
-    After some losses its watches back off for half a minute, which is Kubernetes' patience, not what is tested here.
-    """
-    deployment.lab.restart(cluster, component)
-    deployment.lab.restart(cluster, "kube-controller-manager")

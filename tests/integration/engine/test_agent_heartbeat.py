@@ -2,6 +2,7 @@
 
 import pytest
 from clusternet_engine.kube.resources import LEASES, MANAGED_CLUSTERS, NODES, SECRETS, SERVICE_ACCOUNTS
+from revival import revive_api_server
 
 pytestmark = pytest.mark.usefixtures("hub")
 
@@ -14,7 +15,7 @@ async def test_heartbeats_go_on_after_the_parent_was_down(site, lab):
     try:
         await site.reaches("HeartbeatFailed")
     finally:
-        lab.restart("parent", "kube-apiserver")
+        revive_api_server(lab, "parent")
     await site.beats_again()
     await site.reaches("Registered")
 
@@ -24,7 +25,7 @@ async def test_the_agent_survives_its_own_api_server(site, lab):
     site.start("--cluster-status-update-frequency=1s")
     await site.reaches("Registered")
     lab.kill(site.cluster, "kube-apiserver")
-    lab.restart(site.cluster, "kube-apiserver")
+    revive_api_server(lab, site.cluster)
     await site.beats_again()
 
 

@@ -7,6 +7,7 @@ import pytest
 from clusternet_engine.kube.errors import NotFound
 from clusternet_engine.kube.resources import CLUSTER_REGISTRATION_REQUESTS, EVENTS, LEASES, MANAGED_CLUSTERS, SECRETS
 from hub_site import eventually
+from revival import revive_api_server
 
 pytestmark = pytest.mark.usefixtures("hub")
 
@@ -151,7 +152,7 @@ async def test_a_parent_that_is_down_is_waited_for(site, lab):
         assert status["step"] == "connection"
         assert "refused" in status["message"]
     finally:
-        lab.restart("parent", "kube-apiserver")
+        revive_api_server(lab, "parent")
     await site.reaches("Registered", timeout=60)
 
 

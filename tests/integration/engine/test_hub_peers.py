@@ -30,6 +30,7 @@ from deploying import Deployed
 from hub_site import SYSTEM, HubProcess, eventually, remove_api_services
 from peer_site import PeerHub, PeerSite
 from publishing import FakeCluster, config_map
+from revival import revive_api_server
 from tunnel_site import TunnelSite
 
 DISCONNECTED = "agent is disconnected"
@@ -401,7 +402,7 @@ async def test_peers_stay_connected_while_the_parent_is_away(lab: Lab, peers: Pe
         connections = [hub.log.count("connected, ") for hub in hubs]
         await peers.connected(*hubs)
     finally:
-        await asyncio.to_thread(lab.restart, "parent", "kube-apiserver")
+        await asyncio.to_thread(revive_api_server, lab, "parent")
 
     async def renewed() -> bool:
         return all(len(re.findall(r"/clusternet-hub-peer-\w+ acquired", hub.log)) > 1 for hub in hubs)

@@ -22,6 +22,7 @@ from clusternet_engine.kube.resources import (
     SERVICE_ACCOUNTS,
 )
 from hub_site import SYSTEM, eventually
+from revival import revive_api_server
 
 ROLE = "clusternet-managedcluster-role"
 
@@ -79,7 +80,7 @@ async def test_it_is_not_ready_before_it_has_listed_everything(hubs, lab):
         assert "[-]informers failed" in await answers(port, "/readyz", 500)
         assert await answers(port, "/livez") == "ok"
     finally:
-        lab.restart("parent", "kube-apiserver")
+        revive_api_server(lab, "parent")
     await answers(port, "/readyz")
 
 
@@ -137,7 +138,7 @@ async def test_it_goes_on_after_the_api_server_was_down(hubs, lab, applicant):
     await before.ask()
     await before.approved()
     lab.kill("parent", "kube-apiserver")
-    lab.restart("parent", "kube-apiserver")
+    revive_api_server(lab, "parent")
 
     async def asked():
         try:

@@ -17,6 +17,7 @@ from clusternet_engine.kube.errors import AlreadyExists, Conflict, ConnectionFai
 from clusternet_engine.kube.events import EventRecorder
 from clusternet_engine.kube.informer import Informer
 from clusternet_engine.kube.resources import CONFIG_MAPS, EVENTS, NAMESPACES, Object, object_key
+from revival import revive_api_server
 
 
 @pytest.fixture
@@ -156,7 +157,7 @@ async def test_informer_outlives_its_api_server(lab: Any, client: Client, namesp
             if round_:
                 await client.delete(CONFIG_MAPS, f"r-{round_ - 1}", namespace)
             await asyncio.to_thread(lab.kill, "child1", "kube-apiserver")
-            await asyncio.to_thread(lab.restart, "child1", "kube-apiserver")
+            await asyncio.to_thread(revive_api_server, lab, "child1")
             async with asyncio.timeout(60):
                 while True:
                     with contextlib.suppress(ConnectionFailed):

@@ -16,6 +16,7 @@ from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.config import ClusterConfig
 from clusternet_engine.kube.lease import LeaderElector, micro_time
 from clusternet_engine.kube.resources import LEASES, NAMESPACES, Object
+from revival import revive_api_server
 
 Until = Callable[[Callable[[], object], float], Awaitable[None]]
 
@@ -171,7 +172,7 @@ async def test_gives_up_while_the_api_server_is_dead(lab: Any, client: Client, n
         await until(lambda: not candidate.leading, 20)
         assert asyncio.get_running_loop().time() - killed_at < 3, "another could lead already"
     finally:
-        await asyncio.to_thread(lab.restart, "child1", "kube-apiserver")
+        await asyncio.to_thread(revive_api_server, lab, "child1")
     await until(lambda: candidate.leading, 60)
     uids = {lease["metadata"]["uid"] for lease in candidate.leases}
     assert len(uids) == 1

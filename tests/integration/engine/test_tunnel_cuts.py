@@ -22,6 +22,7 @@ from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.resources import API_SERVICES
 from clusternet_lab import Lab
 from hub_site import condition_is_true, eventually
+from revival import revive_api_server
 from stand_in import StandIn, stand_in
 from tunnel_site import TunnelHub, TunnelSite, Wire
 
@@ -134,7 +135,7 @@ class Site:
                 await self.tunnel.site.eventually(lambda: self._leads_again(led), 60)
             case "parent":
                 await asyncio.to_thread(self._lab.kill, "parent", "kube-apiserver")
-                await asyncio.to_thread(self._lab.restart, "parent", "kube-apiserver")
+                await asyncio.to_thread(revive_api_server, self._lab, "parent")
 
     async def _leads_again(self, before: int) -> bool:
         return self.tunnel.site.log.count("leading;") > before
