@@ -78,7 +78,7 @@ class AgentSite:
         self.namespace = self.name
         self._lab = lab
         self._log = folder / "agent.log"
-        self._agents: list[AgentProcess] = []
+        self.agents: list[AgentProcess] = []
         self._tokens: list[str] = []
 
     async def prepare(
@@ -165,7 +165,7 @@ class AgentSite:
             ],
             self._log,
         )
-        self._agents.append(agent)
+        self.agents.append(agent)
         return agent
 
     async def eventually(self, condition: Callable[[], Awaitable[Any]], timeout: float = 30.0, why: str = "") -> Any:
@@ -267,7 +267,7 @@ class AgentSite:
 
     async def clean_up(self) -> None:
         """End the agents and remove what they have left on both clusters."""
-        for agent in self._agents:
+        for agent in self.agents:
             agent.end()
         lease = await self.lease()
         if lease:

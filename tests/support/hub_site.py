@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -277,6 +277,15 @@ class Applicant:
             "syncMode": "Dual",
             **spec,
         }
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What tells of an object that it is this cluster's."""
+        return {"clusternet.io/created-by": "clusternet-agent", ID_LABEL: self.id}
+
+    async def make_namespace(self, name: str, labels: Mapping[str, str] | None = None) -> None:
+        """Make a namespace on the parent, as somebody may before the cluster asks."""
+        await self.parent.create(NAMESPACES, {"metadata": {"name": name, "labels": dict(labels or {})}})
 
     async def ask(self, **spec: Any) -> None:
         """Post the registration request."""

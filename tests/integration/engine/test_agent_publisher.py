@@ -123,8 +123,11 @@ async def told(deployed: Deployed, kinds: set[str]) -> bool:
 
 async def test_c3_10_the_managed_cluster_decides_not_the_flag(pulled, site, namespace):
     """An agent that was told Pull leaves a cluster alone that is pushed to, and takes over when that ends."""
-    cluster = await pulled("--cluster-sync-mode=Pull", "--feature-gates=AppPusher=true")
+    flags = ("--cluster-sync-mode=Pull", "--feature-gates=AppPusher=true")
+    cluster = await pulled(*flags)
+    site.agents[-1].stop()
     await site.parent.patch(MANAGED_CLUSTERS, cluster.name, {"spec": {"syncMode": "Dual"}}, cluster.namespace)
+    site.start(*flags)
     deployed = Deployed(site.parent, cluster)
     await deployed.create(native_namespace(namespace))
     await site.beats_again()

@@ -1,11 +1,12 @@
 """Native objects pushed to child clusters (spec/03 §8.2, §9); Descriptions are made by hand."""
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from random import randbytes
 
+import aiohttp
 import pytest
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.errors import NotFound
@@ -18,8 +19,9 @@ from clusternet_engine.kube.resources import (
     Object,
     Resource,
 )
+from clusternet_lab.ports import reserve
 from deploying import Deployed, exists, hand_over, is_gone, pushed_cluster
-from hub_site import HubProcess, eventually
+from hub_site import HubProcess, condition_is_true, eventually
 from publishing import (
     FakeCluster,
     config_map,
@@ -39,12 +41,37 @@ STATUS = {"appPusher": True, "useSocket": False}
 
 
 @pytest.fixture(scope="module")
-def hub(hub_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
+def port(tmp_path_factory: pytest.TempPathFactory) -> int:
+    """Where the hub tells its metrics."""
+    return reserve(tmp_path_factory.mktemp("port"), 1)[0]
+
+
+@pytest.fixture(scope="module")
+def hub(hub_kubeconfig: Path, port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
     """A hub that does nothing but push."""
     log = tmp_path_factory.mktemp("hub") / "hub.log"
-    process = HubProcess(hub_kubeconfig, log, "--controllers=description", "--feature-gates=Deployer=true")
+    serving = ("--bind-address=127.0.0.1", f"--secure-port={port}")
+    process = HubProcess(hub_kubeconfig, log, "--controllers=description", "--feature-gates=Deployer=true", *serving)
     yield process
     process.end()
+
+
+@pytest.fixture
+def has_seen_the_clusters(hub: HubProcess, port: int, parent: Client) -> Callable[[], Awaitable[object]]:
+    """Waits until the hub knows which clusters there are, and which of them are Ready."""
+
+    async def seen() -> bool:
+        clusters = (await parent.list(MANAGED_CLUSTERS)).items
+        ready = [one for one in clusters if condition_is_true(one, "Ready")]
+        url = f"https://127.0.0.1:{port}/metrics"
+        async with aiohttp.ClientSession() as session, session.get(url, ssl=False) as answer:
+            metrics = (await answer.text()).splitlines()
+        return {
+            f"clusternet_clusters_registered {float(len(clusters))}",
+            f"clusternet_clusters_ready {float(len(ready))}",
+        } <= set(metrics)
+
+    return lambda: eventually(seen)
 
 
 @pytest.fixture
@@ -147,7 +174,7 @@ async def test_what_others_need_comes_first_without_a_failed_attempt(lab, parent
 
     def mine(event: Object) -> bool:
         reference = event.get("objectRef") or {}
-        ours = event["user"]["username"] == "system:serviceaccount:kube-system:test-deployer"
+        ours = event["user"].get("username") == "system:serviceaccount:kube-system:test-deployer"
         here = namespace in (reference.get("namespace"), reference.get("name")) or group in reference.get("name", "")
         return ours and here and event["verb"] in ("create", "patch", "update")
 
@@ -256,11 +283,14 @@ async def test_fields_that_are_wanted_no_more_go_and_those_of_others_stay(parent
     await deployed.delete()
 
 
-async def test_row_4_a_cluster_that_was_away_loses_what_was_removed_meanwhile(parent, child, cluster, namespace):
+async def test_row_4_a_cluster_that_was_away_loses_what_was_removed_meanwhile(
+    parent, child, cluster, namespace, has_seen_the_clusters
+):
     deployed = Deployed(parent, cluster)
     await deployed.create(native_namespace(namespace), config_map("settings", namespace, a="1"))
     await deployed.reaches("Success")
     await set_ready(parent, cluster, ready=False, status=STATUS | {"apiserverURL": child.config.server})
+    await has_seen_the_clusters()
     await deployed.delete()
 
     async def waits() -> bool:
@@ -275,7 +305,7 @@ async def test_row_4_a_cluster_that_was_away_loses_what_was_removed_meanwhile(pa
     await is_gone(child, NAMESPACES, namespace)
 
 
-async def test_c2_3_a_flapping_cluster_keeps_its_workloads(parent, child, cluster, namespace):
+async def test_c2_3_a_flapping_cluster_keeps_its_workloads(parent, child, cluster, namespace, has_seen_the_clusters):
     """Lost, unbound, back, bound again: what the new Base asks for is adopted, the rest goes."""
     kept = [native_namespace(namespace), config_map("kept", namespace, a="1")]
     deployed = Deployed(parent, cluster)
@@ -284,6 +314,7 @@ async def test_c2_3_a_flapping_cluster_keeps_its_workloads(parent, child, cluste
     before = await child.get(CONFIG_MAPS, "kept", namespace)
     away, back = (STATUS | {"apiserverURL": child.config.server} for _ in range(2))
     await set_ready(parent, cluster, ready=False, status=away)
+    await has_seen_the_clusters()
     await deployed.delete()
     await is_gone(parent, BASES, deployed.base, cluster.namespace)
     await set_ready(parent, cluster, status=back)
@@ -297,13 +328,14 @@ async def test_c2_3_a_flapping_cluster_keeps_its_workloads(parent, child, cluste
     await deployed.delete()
 
 
-async def test_without_a_cluster_nothing_waits(hub, parent, child, namespace):
+async def test_without_a_cluster_nothing_waits(hub, parent, child, namespace, has_seen_the_clusters):
     cluster = await pushed_cluster(parent, child)
     deployed = Deployed(parent, cluster)
     await deployed.create(native_namespace(namespace))
     await deployed.reaches("Success")
     await parent.delete(MANAGED_CLUSTERS, cluster.name, cluster.namespace)
     await is_gone(parent, MANAGED_CLUSTERS, cluster.name, cluster.namespace)
+    await has_seen_the_clusters()
     await deployed.delete()
     await deployed.gone()
     await child.get(NAMESPACES, namespace)
@@ -317,14 +349,16 @@ async def test_a_credential_that_comes_late_is_used_at_once(hub, parent, child, 
     await deployed.create(native_namespace(namespace))
     assert "hasn't handed over" in (await deployed.reaches("Failure"))["reason"]
     await hand_over(parent, child, cluster)
-    await deployed.reaches("Success", timeout=5)
+    await deployed.reaches("Success")
     await deployed.delete()
     await remove_cluster(parent, cluster)
 
 
-async def test_c3_10_the_hub_leaves_alone_what_is_not_its_own(parent, child, cluster, namespace):
+async def test_c3_10_the_hub_leaves_alone_what_is_not_its_own(hub, parent, child, namespace):
     """The ManagedCluster decides: as long as it says Pull, the hub does nothing; from Dual on, it deploys."""
-    await parent.patch(MANAGED_CLUSTERS, cluster.name, {"spec": {"syncMode": "Pull"}}, cluster.namespace)
+    status = STATUS | {"apiserverURL": child.config.server}
+    cluster = await fake_cluster(parent, sync_mode="Pull", status=status)
+    await hand_over(parent, child, cluster)
     deployed = Deployed(parent, cluster)
     await deployed.create(native_namespace(namespace))
     other = Deployed(parent, await pushed_cluster(parent, child))
@@ -335,7 +369,7 @@ async def test_c3_10_the_hub_leaves_alone_what_is_not_its_own(parent, child, clu
     await deployed.reaches("Success")
     for one in (deployed, other):
         await one.delete()
-    await remove_cluster(parent, other.cluster)
+        await remove_cluster(parent, one.cluster)
 
 
 async def test_large_objects_are_deployed_and_too_large_ones_have_a_reason(parent, child, cluster, namespace):

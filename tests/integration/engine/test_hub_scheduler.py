@@ -44,9 +44,10 @@ REBALANCE = "apps.clusternet.io/rebalance"
 
 
 @pytest.fixture(scope="module")
-def hub(hub_kubeconfig, tmp_path_factory) -> Iterator[HubProcess]:
+def hub(hub_kubeconfig, tmp_path_factory, wait_for) -> Iterator[HubProcess]:
     """A hub with the gates of scheduling."""
     process = HubProcess(hub_kubeconfig, tmp_path_factory.mktemp("hub") / "hub.log", GATES)
+    wait_for(lambda: "leading; running" in process.log, 60, "the hub leads")
     yield process
     process.end()
 
@@ -85,6 +86,9 @@ class Stage:
         await self.admin.patch(MANIFESTS, name, patch, "clusternet-reserved")
 
     async def subscribe(self, feeds, *, clusters=None, annotations=None, **spec):
+        """Make a Subscription; what is divided stays where it is, so the hub must know of all clusters before."""
+        if spec.get("schedulingStrategy") == "Dividing":
+            await self.becomes(await self.subscribe([config_map("any")]), self.clusters)
         clusters = [{"clusterAffinity": {"matchLabels": {"test": self.mark}}}] if clusters is None else clusters
         body = subscription(f"{self.mark}-{len(self.made)}", feeds, clusters=clusters, **spec)
         body["metadata"]["annotations"] = annotations or {}
@@ -97,7 +101,7 @@ class Stage:
         metadata = subs["metadata"]
         return (await self.admin.get(SUBSCRIPTIONS, metadata["name"], metadata["namespace"])).get("status") or {}
 
-    async def becomes(self, subs, clusters, replicas=None, timeout=10.0):
+    async def becomes(self, subs, clusters, replicas=None, timeout=30.0):
         """Wait until a Subscription is bound to these clusters, with these replicas of its feeds by key."""
         order = sorted(range(len(clusters)), key=lambda index: clusters[index].binding)
         bindings = [clusters[index].binding for index in order]
@@ -116,7 +120,7 @@ class Stage:
         except pytest.fail.Exception:
             pytest.fail(f"wanted {bindings} and {wanted}, not {seen['status']}")
 
-    async def tells(self, subs, reason, text="", timeout=10.0):
+    async def tells(self, subs, reason, text="", timeout=30.0):
         """Wait for the condition Scheduled and return it."""
 
         async def told():
@@ -134,7 +138,7 @@ class Stage:
             events = (await self.admin.list(EVENTS, subs["metadata"]["namespace"], field_selector=selector)).items
             return next((e for e in events if e["reason"] == reason and text in e["message"]), None)
 
-        return await eventually(found, 10, f"event {reason} {text}")
+        return await eventually(found, 30, f"event {reason} {text}")
 
     async def clean_up(self):
         for resource, name, namespace in reversed(self.made):
@@ -531,7 +535,7 @@ async def test_failing_predictors(stage, predictor):
     await stage.event(subs, "FailedScheduling", "answered 500")
     assert "bindingClusters" not in await stage.status(subs)
     predictor.rooms[clusters[1].id] = 5
-    await stage.becomes(subs, clusters, {feed_key(feed_of(web_server)): [0, *[1] * 9]}, timeout=15)
+    await stage.becomes(subs, clusters, {feed_key(feed_of(web_server)): [0, *[1] * 9]})
 
 
 async def test_a_cluster_without_predictor_is_told(stage):
@@ -602,4 +606,4 @@ async def test_what_happened_without_a_hub_is_made_up_for(stage, hubs, hub, hub_
 async def test_many_subscriptions_at_once(stage):
     clusters = [await stage.cluster(f"m{number}") for number in range(5)]
     subs = await asyncio.gather(*(stage.subscribe([config_map("any")], priority=number) for number in range(50)))
-    await asyncio.gather(*(stage.becomes(one, clusters, timeout=20) for one in subs))
+    await asyncio.gather(*(stage.becomes(one, clusters) for one in subs))
