@@ -28,7 +28,7 @@ class RequestCounter:
 
     def count(self) -> int:
         """Return how many requests came since the last `restart` or `count`."""
-        return sum(event["user"]["username"] == ADMINISTRATOR for event in self._read_to_mark())
+        return sum(event["user"].get("username") == ADMINISTRATOR for event in self._read_to_mark())
 
     def _read_to_mark(self) -> list[dict]:
         mark = f"/version?mark={uuid.uuid4().hex}"
