@@ -44,6 +44,11 @@ QUICK_LEASE = (
     "--leader-elect-renew-deadline=1500ms",
     "--leader-elect-retry-period=200ms",
 )
+USUAL_LEASE = (
+    "--leader-elect-lease-duration=15s",
+    "--leader-elect-renew-deadline=10s",
+    "--leader-elect-retry-period=2s",
+)
 _ROLE = Path(__file__).parents[2] / "roles" / "hub"
 _CRDS = Resource(
     "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False

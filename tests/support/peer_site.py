@@ -26,16 +26,18 @@ class PeerHub:
         lab: on whose parent it works.
         kubeconfig: of the hub's account.
         log: file, also of those that started in its place before.
+        flags: beside those of every hub.
     """
 
-    def __init__(self, lab: Lab, kubeconfig: Path, log: Path) -> None:
+    def __init__(self, lab: Lab, kubeconfig: Path, log: Path, flags: tuple[str, ...]) -> None:
         self._pki = lab.cluster("parent").layout.pki
         self._kubeconfig = kubeconfig
         self._log = log
+        self._flags = flags
         self.port, self.peer_port = reserve(log.parent, 2)
         self.start()
 
-    def start(self, *flags: str) -> None:
+    def start(self) -> None:
         self.process = HubProcess(
             self._kubeconfig,
             self._log,
@@ -43,7 +45,7 @@ class PeerHub:
             f"--secure-port={self.port}",
             f"--peer-port={self.peer_port}",
             f"{GATES},Deployer=true",
-            *flags,
+            *self._flags,
         )
 
     @property
@@ -88,11 +90,11 @@ class PeerSite:
         self._folder = folder
         self.hubs: list[PeerHub] = []
 
-    async def start(self, number: int) -> list[PeerHub]:
+    async def start(self, number: int, *flags: str) -> list[PeerHub]:
         """Start hubs, wait until each is connected with all others, and let the parent ask the first one."""
         for _ in range(number):
             log = self._folder / f"hub-{len(self.hubs)}.log"
-            self.hubs.append(PeerHub(self._lab, self._kubeconfig, log))
+            self.hubs.append(PeerHub(self._lab, self._kubeconfig, log, flags))
         await self.meshed(*self.hubs)
         await self.ask(self.hubs[0])
         return self.hubs

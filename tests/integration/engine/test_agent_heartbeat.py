@@ -1,6 +1,9 @@
 """What an agent reports once it is registered, through restarts of everything around it."""
 
+from contextlib import suppress
+
 import pytest
+from clusternet_engine.kube.errors import NotFound
 from clusternet_engine.kube.resources import LEASES, MANAGED_CLUSTERS, NODES, SECRETS, SERVICE_ACCOUNTS
 from revival import revive_api_server
 
@@ -133,8 +136,15 @@ async def test_a_rotated_credential_of_the_deployer_reaches_the_parent_after_a_r
     agent = site.start()
     await site.reaches("Registered")
     agent.stop()
-    await site.child.delete(SECRETS, "clusternet-app-deployer", site.namespace)
     await site.child.delete(SERVICE_ACCOUNTS, "clusternet-app-deployer", site.namespace)
+
+    async def removed():
+        """Kubernetes removes the Secret of an account that is gone, and would remove a new one of its name, too."""
+        with suppress(NotFound):
+            return not await site.child.get(SECRETS, "clusternet-app-deployer", site.namespace)
+        return True
+
+    await site.eventually(removed)
     await site.create_deployer()
     site.start()
     await site.reaches("Registered")
@@ -150,10 +160,10 @@ async def test_a_rotated_credential_of_the_deployer_reaches_the_parent_after_a_r
 
 async def test_stopping_is_quick_and_gives_the_lease_back(site):
     await site.prepare()
-    agent = site.start()
+    agent = site.start("--leader-elect-lease-duration=90s", "--leader-elect-renew-deadline=80s")
     await site.reaches("Registered")
     assert agent.stop() < 5
     lease = await site.child.get(LEASES, "clusternet-agent", site.namespace)
     assert not lease["spec"].get("holderIdentity")
     site.start()
-    await site.beats_again(timeout=8)
+    await site.beats_again()

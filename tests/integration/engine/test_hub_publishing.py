@@ -92,20 +92,18 @@ async def test_users_objects_carry_finalizers_and_labels_of_their_use(site: Publ
     async def marked() -> bool:
         manifest, subscribed, overriding = [await site.look(obj) for obj in (settings, made, local)]
         labels = manifest["metadata"]["labels"]
-        assert set(manifest["metadata"]["finalizers"]) == {
-            "apps.clusternet.io/finalizer",
-            "apps.clusternet.io/feed-protection",
-        }
+        finalizers = {"apps.clusternet.io/finalizer", "apps.clusternet.io/feed-protection"}
         return (
-            labels.get(made["metadata"]["uid"]) == "Subscription"
+            set(manifest["metadata"].get("finalizers") or ()) == finalizers
+            and labels.get(made["metadata"]["uid"]) == "Subscription"
             and labels.get(base["metadata"]["uid"]) == "Base"
-            and subscribed["metadata"]["labels"] == {made["metadata"]["uid"]: "Subscription"}
-            and subscribed["metadata"]["finalizers"] == ["apps.clusternet.io/finalizer"]
-            and overriding["metadata"]["labels"] == {manifest["metadata"]["uid"]: "ConfigMap"}
-            and overriding["metadata"]["finalizers"] == ["apps.clusternet.io/finalizer"]
+            and subscribed["metadata"].get("labels") == {made["metadata"]["uid"]: "Subscription"}
+            and subscribed["metadata"].get("finalizers") == ["apps.clusternet.io/finalizer"]
+            and overriding["metadata"].get("labels") == {manifest["metadata"]["uid"]: "ConfigMap"}
+            and overriding["metadata"].get("finalizers") == ["apps.clusternet.io/finalizer"]
         )
 
-    await eventually(marked, 15)
+    await eventually(marked)
     await site.change(made, {"spec": {"feeds": []}})
 
     async def unlabelled() -> bool:
@@ -304,7 +302,7 @@ async def test_dividing_gives_each_cluster_its_share_and_never_all_of_them(site:
     )
     await site.becomes(one, [2], replicas)
     await site.becomes(two, [4], replicas)
-    (local,) = await site.of(LOCALIZATIONS, one)
+    (local,) = await eventually(lambda: site.of(LOCALIZATIONS, one))
     (base,) = await site.of(BASES, one)
     assert local["metadata"]["name"].startswith(base["metadata"]["name"] + "-")
     assert local["metadata"]["labels"][made["metadata"]["uid"]] == "Subscription"

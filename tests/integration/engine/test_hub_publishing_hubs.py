@@ -22,13 +22,13 @@ async def test_c3_6_unprotected_feed_is_dropped_from_the_subscriptions(hubs: Hub
         async def guarded() -> bool:
             return (await site.look(web))["metadata"].get("finalizers") == ["apps.clusternet.io/finalizer"]
 
-        await eventually(guarded, 10)
+        await eventually(guarded)
         await site.remove(web)
 
         async def gone() -> bool:
             return await site.is_gone(web)
 
-        await eventually(gone, 10)
+        await eventually(gone)
         assert (await site.look(made))["spec"]["feeds"] == [feed_of(settings)]
         await site.becomes(cluster, ["ConfigMap/settings"], names_of)
     finally:
@@ -47,7 +47,7 @@ async def test_without_the_gate_nothing_is_published(hubs: Hubs, parent: Client)
         async def leading() -> bool:
             return "leading; running" in hub.log
 
-        await eventually(leading, 15)
+        await eventually(leading)
         hub.stop()
         assert await site.of(BASES, cluster) == []
         for obj in (settings, made):

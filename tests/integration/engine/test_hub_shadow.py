@@ -232,7 +232,7 @@ async def test_custom_resources_come_and_go(shadow, parent):
 
     await parent.create(CUSTOM_RESOURCE_DEFINITIONS, body)
     try:
-        await eventually(served, 5)
+        await eventually(served)
         custom = {"apiVersion": f"{body['spec']['group']}/v1", "kind": kind, "metadata": {"name": "one"}, "spec": {}}
         status, made, _ = await shadow.create(plural, custom)
         assert (status, made["spec"]) == (201, {"size": 7}), made
@@ -249,7 +249,7 @@ async def test_custom_resources_come_and_go(shadow, parent):
         await parent.delete(MANIFESTS, f"customresourcedefinitions.{name}", RESERVED)
     finally:
         await parent.delete(CUSTOM_RESOURCE_DEFINITIONS, name)
-    await eventually(not_served, 5)
+    await eventually(not_served)
     assert (await shadow.manifest(plural, "one"))["template"]["kind"] == kind
 
 
@@ -731,8 +731,9 @@ async def test_an_authority_that_is_unusable_is_replaced_without_an_interruption
     await eventually(replaced)
 
     async def answers():
-        status, _, _ = await shadow.ask("GET", shadow.path("configmaps", "a"))
-        return status == 200
+        """Until the API server has the new authority, it answers 503 in plain text."""
+        async with shadow.session.get(shadow.path("configmaps", "a")) as answer:
+            return answer.status == 200
 
     await eventually(answers)
 

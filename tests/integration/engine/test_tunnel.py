@@ -119,7 +119,7 @@ async def test_kubectl_through_the_parent(tunnel: TunnelSite) -> None:
         "get",
         f"--namespace={namespace}",
         "configmaps",
-        "one",
+        "--field-selector=metadata.name=one",
         "--watch",
         "--output=jsonpath={.data.a}{'\\n'}",
         executable=programs.paths()["kubectl"],
