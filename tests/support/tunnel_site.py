@@ -15,7 +15,7 @@ from clusternet_engine.kube.config import ClusterConfig
 from clusternet_engine.kube.resources import CLUSTER_ROLE_BINDINGS, SECRETS
 from clusternet_engine.kube.tls import client_context
 from clusternet_lab import Lab, programs
-from hub_site import QUICK_LEASE, HubProcess, eventually, serves
+from hub_site import HubProcess, eventually, serves
 
 GATES = "--feature-gates=SocketConnection=true"
 
@@ -108,7 +108,7 @@ class TunnelSite:
             flags: of the agent.
             url: by which the agent reaches the parent.
         """
-        self._flags = (GATES, *QUICK_LEASE, *flags)
+        self._flags = (GATES, *flags)
         await self.site.prepare(url=url)
         binding = {
             "apiVersion": "rbac.authorization.k8s.io/v1",

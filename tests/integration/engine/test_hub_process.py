@@ -21,7 +21,7 @@ from clusternet_engine.kube.resources import (
     ROLES,
     SERVICE_ACCOUNTS,
 )
-from hub_site import SYSTEM, eventually
+from hub_site import SYSTEM, HubProcess, eventually
 from revival import revive_api_server
 
 ROLE = "clusternet-managedcluster-role"
@@ -205,11 +205,14 @@ async def test_wrong_flags_are_named(flags, code, message):
     assert "Traceback" not in result.stderr
 
 
-async def test_a_port_that_is_taken_is_told(hubs, lab):
+async def test_a_port_that_is_taken_is_told(hubs, lab, tmp_path):
     port = lab.cluster("parent").engine_port
     flags = ("--bind-address=127.0.0.1", f"--secure-port={port}", "--leader-elect=false")
     hubs.start(*flags)
     await answers(port, "/livez")
-    second = hubs.start(*flags)
-    assert await asyncio.to_thread(second.process.wait, 20) == 1
-    assert str(port) in second.log
+    second = HubProcess(hubs.kubeconfig, tmp_path / "second.log", *flags)
+    try:
+        assert await asyncio.to_thread(second.process.wait, 20) == 1
+        assert str(port) in second.log
+    finally:
+        second.end()

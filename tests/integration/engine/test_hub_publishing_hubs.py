@@ -2,15 +2,24 @@
 
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.resources import BASES, DESCRIPTIONS
-from hub_site import Hubs, eventually
+from hub_site import HubProcess, Hubs, eventually
 from publishing import config_map, deployment, feed_of, subscription
 from publishing_site import PublishingSite, names_of
 
 PUBLISHING = ("--feature-gates=Deployer=true,FeedInventory=true", "--controllers=*,-helmchart")
 
 
+async def leads(hub: HubProcess) -> None:
+    """Wait until it runs the controllers."""
+
+    async def leading() -> bool:
+        return "leading; running" in hub.log
+
+    await eventually(leading)
+
+
 async def test_c3_6_unprotected_feed_is_dropped_from_the_subscriptions(hubs: Hubs, parent: Client) -> None:
-    hubs.start(*PUBLISHING)
+    await leads(hubs.start(*PUBLISHING))
     site = PublishingSite(parent)
     try:
         cluster = await site.cluster()
@@ -43,11 +52,7 @@ async def test_without_the_gate_nothing_is_published(hubs: Hubs, parent: Client)
         await site.make(settings)
         made = await site.make(subscription(site.name, [settings], clusters={"site": site.name}))
         hub = hubs.start("--controllers=*,-helmchart")
-
-        async def leading() -> bool:
-            return "leading; running" in hub.log
-
-        await eventually(leading)
+        await leads(hub)
         hub.stop()
         assert await site.of(BASES, cluster) == []
         for obj in (settings, made):

@@ -22,7 +22,7 @@ from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.resources import API_SERVICES
 from clusternet_engine.tunnel.session import SILENCE
 from clusternet_lab import Lab
-from hub_site import USUAL_LEASE, condition_is_true, eventually
+from hub_site import condition_is_true, eventually
 from stand_in import StandIn, stand_in
 from tunnel_site import TunnelHub, TunnelSite, Wire
 
@@ -157,7 +157,7 @@ async def cuttable(lab: Lab, tunnel_hub: TunnelHub, site: AgentSite, tmp_path: P
         wire = await stack.enter_async_context(Wire(int(lab.cluster("parent").server.rpartition(":")[2])))
         tunnel = TunnelSite(lab, site, tmp_path)
         stack.push_async_callback(tunnel.end)
-        await tunnel.start(server.flag, *USUAL_LEASE, url=f"https://127.0.0.1:{wire.port}")
+        await tunnel.start(server.flag, url=f"https://127.0.0.1:{wire.port}")
         load = Load(tunnel, server)
         running = asyncio.create_task(load.run())
         yield Site(lab, tunnel_hub, tunnel, wire, load)
