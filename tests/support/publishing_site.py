@@ -104,7 +104,7 @@ class PublishingSite:
             assert len(found) <= 1, [one["metadata"]["name"] for one in found]
             return found[0] if found else None
 
-        description = await eventually(there, 15, f"a Description {deployer} in {cluster.namespace}")
+        description = await eventually(there, why=f"a Description {deployer} in {cluster.namespace}")
         assert description is not None
         return description
 
@@ -112,7 +112,7 @@ class PublishingSite:
         """Return the native objects that a cluster gets now."""
         return contents(await self.description(cluster), "raw")
 
-    async def becomes(self, cluster: FakeCluster, expected: Any, look: Any, timeout: float = 15.0) -> None:
+    async def becomes(self, cluster: FakeCluster, expected: Any, look: Any, timeout: float = 30.0) -> None:
         """Wait until `look` at the native objects of a cluster gives what is expected."""
         last: Any = None
 
@@ -141,7 +141,7 @@ class PublishingSite:
             events = await self.events(obj)
             return events if reason in events else None
 
-        events = await eventually(told, 15, f"an event {reason} of {obj['kind']} {obj['metadata']['name']}")
+        events = await eventually(told, why=f"an event {reason} of {obj['kind']} {obj['metadata']['name']}")
         assert events is not None
         return events
 
@@ -156,7 +156,7 @@ class PublishingSite:
             fits = last and last["reason"] == reason and last["observedGeneration"] == now["metadata"]["generation"]
             return last if fits else None
 
-        condition = await eventually(told, 15, f"{kind} for the reason {reason}")
+        condition = await eventually(told, why=f"{kind} for the reason {reason}")
         assert condition is not None
         return condition
 

@@ -62,7 +62,7 @@ async def owned_by(child: Client, deployed: Deployed, name: str, namespace: str)
         annotations = found["metadata"].get("annotations") or {}
         return found if annotations.get(names.OWNED_BY_DESCRIPTION_ANNOTATION) == wanted else None
 
-    found = await eventually(owned, 15, f"{name} belongs to {wanted}")
+    found = await eventually(owned, why=f"{name} belongs to {wanted}")
     assert found is not None
     return found
 

@@ -260,7 +260,7 @@ async def test_what_is_deleted_comes_back(applicant, parent):
         async def back(resource=resource, obj=obj, where=where, before=before):
             return (await parent.get(resource, obj, where))["metadata"]["uid"] != before
 
-        await eventually(back, 10, f"{resource.kind} is back")
+        await eventually(back, why=f"{resource.kind} is back")
     assert await child.status() == status
 
 
@@ -331,7 +331,7 @@ async def test_changed_permissions_are_put_right_unless_autoupdate_is_off(applic
     async def put_right():
         return (await parent.get(CLUSTER_ROLES, child.request_name))["rules"] == right
 
-    await eventually(put_right, 10)
+    await eventually(put_right)
     off = {"metadata": {"annotations": {"clusternet.io/autoupdate": "false"}}, "rules": []}
     await parent.patch(CLUSTER_ROLES, child.request_name, off)
     await parent.delete(MANAGED_CLUSTERS, child.spec["clusterName"], (await child.status())["dedicatedNamespace"])
@@ -356,7 +356,7 @@ async def test_a_binding_to_another_role_is_replaced(applicant, parent):
     async def put_right():
         return (await parent.get(CLUSTER_ROLE_BINDINGS, child.request_name))["roleRef"] == right
 
-    await eventually(put_right, 10)
+    await eventually(put_right)
 
     async def put_wrong():
         await parent.delete(CLUSTER_ROLE_BINDINGS, child.request_name)
@@ -365,8 +365,8 @@ async def test_a_binding_to_another_role_is_replaced(applicant, parent):
         except AlreadyExists:  # the hub was quicker
             return None
 
-    await eventually(put_wrong, 10)
-    await eventually(put_right, 10)
+    await eventually(put_wrong)
+    await eventually(put_right)
 
 
 async def test_a_request_posted_again_finds_its_objects(applicant, parent):

@@ -219,7 +219,7 @@ class TestCharts:
         await self.reaches(parent, name, "NotFound")
         late = {"apiVersion": "v2", "name": "late", "version": "1.0.0"}
         charts.add(late, pack(late, {}))
-        await self.reaches(parent, name, "Found", timeout=15)
+        await self.reaches(parent, name, "Found")
 
     async def test_a8_oci_registries(self, parent, make, charts):
         """A8 and B6.6, B6.7: with `plainHTTP` everything goes over HTTP."""

@@ -123,12 +123,12 @@ async def looked(controller: str, change: Awaitable[Any], cached: Callable[[], A
     """Change something and wait until a cache has that and the controller has looked at it."""
     before = looks(controller)
     await change
-    await eventually(cached, 15, f"a cache of {controller} has the news")
+    await eventually(cached, why=f"a cache of {controller} has the news")
 
     async def again() -> bool:
         return looks(controller) > before
 
-    await eventually(again, 15, f"{controller} has looked")
+    await eventually(again, why=f"{controller} has looked")
 
 
 def looks(controller: str) -> float:
@@ -180,7 +180,7 @@ async def test_a_change_that_was_taken_back_too_early_is_taken_back_later(parent
                 await parent.get(DESCRIPTIONS, name, cluster.namespace)
             )
 
-        await eventually(cached, 15, "the cache has the Description")
+        await eventually(cached, why="the cache has the Description")
         await hub.hold(hub.caches.descriptions)
         await changed(hub, manifest, "base", {"data": {"a": "2"}})
         await eventually(lambda: deployed("2"), 15, "the second version")
@@ -211,7 +211,7 @@ async def test_an_inventory_that_was_taken_back_too_early_is_taken_back_later(pa
         async def cached() -> bool:
             return hub.caches.inventories.get(name, "default") is not None
 
-        await eventually(cached, 15, "the cache has the FeedInventory")
+        await eventually(cached, why="the cache has the FeedInventory")
         await hub.hold(hub.caches.inventories)
         await changed(hub, manifest, "feedinventory", replicas(2))
         await eventually(lambda: counted(2), 15, "the second version")
@@ -256,14 +256,14 @@ async def test_a_problem_that_has_gone_is_not_told_for_ever(parent, cluster, man
                 and names.FINALIZER in fresh["metadata"].get("finalizers", ())
             )
 
-        await eventually(cached, 15, "the cache has the Base")
+        await eventually(cached, why="the cache has the Base")
         await hub.hold(hub.caches.bases)
         await overridden(hub, wrong)
-        await eventually(noted, 15, "the problem is noted")
+        await eventually(noted, why="the problem is noted")
         await overridden(hub, right)
         assert await noted(), "the hub believes that it was never noted"
         hub.resume(hub.caches.bases)
-        await eventually(calm, 15, "the problem is gone")
+        await eventually(calm, why="the problem is gone")
 
 
 async def test_a_subscription_does_not_go_before_a_base_that_the_cache_does_not_know(parent, cluster):
@@ -277,7 +277,7 @@ async def test_a_subscription_does_not_go_before_a_base_that_the_cache_does_not_
             found = hub.caches.subscriptions.get(name, "default")
             return found is not None and names.FINALIZER in found["metadata"].get("finalizers", ())
 
-        await eventually(secured, 15, "the Subscription has its finalizer")
+        await eventually(secured, why="the Subscription has its finalizer")
         await hub.hold(hub.caches.bases)
         base = build_base(subs, name, cluster.namespace, {})
         await parent.create(BASES, base)
@@ -286,7 +286,7 @@ async def test_a_subscription_does_not_go_before_a_base_that_the_cache_does_not_
         async def going() -> bool:
             return bool((await parent.get(BASES, name, cluster.namespace))["metadata"].get("deletionTimestamp"))
 
-        await eventually(going, 15, "the Base is removed")
+        await eventually(going, why="the Base is removed")
         assert await parent.get(SUBSCRIPTIONS, name, "default"), "its Subscription waits for that"
         await parent.patch(BASES, name, {"metadata": {"finalizers": None}}, cluster.namespace)
         await is_gone(parent, SUBSCRIPTIONS, name, "default", 15)
@@ -305,4 +305,4 @@ async def test_a_base_that_comes_after_the_end_of_its_subscription_is_removed(pa
             found = await parent.get(BASES, foreign["metadata"]["name"], cluster.namespace)
             return names.FINALIZER in found["metadata"].get("finalizers", ())
 
-        await eventually(secured, 15, "a Base of somebody else stays")
+        await eventually(secured, why="a Base of somebody else stays")

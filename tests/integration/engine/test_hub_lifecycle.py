@@ -51,7 +51,7 @@ async def taints(child):
     return {taint["key"]: taint.get("value") for taint in (await child.managed_cluster())["spec"].get("taints", [])}
 
 
-async def becomes(child, wanted_condition, wanted_taints, timeout=15.0, kind="Ready"):
+async def becomes(child, wanted_condition, wanted_taints, timeout=30.0, kind="Ready"):
     async def reached():
         return await condition(child, kind) == wanted_condition and await taints(child) == wanted_taints
 
@@ -215,7 +215,7 @@ async def test_a_cluster_is_initialised_by_its_base(hubs, registered, chosen_by)
         conditions = (await child.managed_cluster())["status"]["conditions"]
         return any(c["type"] == "ClusterInit" and "first-generic" in c["message"] for c in conditions)
 
-    await eventually(told, 10)
+    await eventually(told)
     await becomes(child, ("False", "ClusterInitWaiting"), waiting, kind="ClusterInit")
     await child.parent.patch(
         DESCRIPTIONS, "first-generic", {"status": {"phase": "Success"}}, namespace, subresource="status"

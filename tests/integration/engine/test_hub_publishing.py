@@ -47,7 +47,7 @@ async def test_subscription_becomes_bases_and_descriptions(site: PublishingSite)
             (base,) = await site.of(BASES, cluster)
             return base["metadata"]["labels"].get(base["metadata"]["uid"]) == "Base"
 
-        await eventually(labelled, 10, "the Base has its own label")
+        await eventually(labelled, why="the Base has its own label")
         (base,) = await site.of(BASES, cluster)
         common = {
             "clusternet.io/created-by": "clusternet-controller-manager",
@@ -110,7 +110,7 @@ async def test_users_objects_carry_finalizers_and_labels_of_their_use(site: Publ
         labels = (await site.look(settings))["metadata"]["labels"]
         return made["metadata"]["uid"] not in labels and base["metadata"]["uid"] not in labels
 
-    await eventually(unlabelled, 15)
+    await eventually(unlabelled)
 
 
 async def test_c3_1_feed_that_is_missing_is_named_and_the_others_are_rendered(site: PublishingSite) -> None:
@@ -148,7 +148,7 @@ async def test_c3_3_feed_taken_out_of_the_subscription_leaves_the_description(si
         found = await site.of(DESCRIPTIONS, cluster)
         return all(one["metadata"].get("deletionTimestamp") for one in found)
 
-    await eventually(empty, 10, "no Description without objects")
+    await eventually(empty, why="no Description without objects")
 
 
 async def test_c3_4_deleted_subscription_takes_its_bases_and_descriptions_along(site: PublishingSite) -> None:
@@ -163,7 +163,7 @@ async def test_c3_4_deleted_subscription_takes_its_bases_and_descriptions_along(
     async def gone() -> bool:
         return await site.is_gone(made)
 
-    await eventually(gone, 15, "the Subscription is gone")
+    await eventually(gone, why="the Subscription is gone")
     for cluster in (one, two):
         assert await site.of(BASES, cluster) == []
         for description in await site.of(DESCRIPTIONS, cluster):
@@ -183,14 +183,14 @@ async def test_c3_5_protected_feed_stays_until_no_subscription_lists_it(site: Pu
         assert metadata["deletionTimestamp"]
         return metadata.get("annotations", {}).get("apps.clusternet.io/feed-protection", "")
 
-    assert f"default/{site.name}" in await eventually(explained, 10, "the annotation feed-protection")
+    assert f"default/{site.name}" in await eventually(explained, why="the annotation feed-protection")
     assert names_of(await site.rendered(cluster)) == ["Deployment/web"]
     await site.change(made, {"spec": {"feeds": []}})
 
     async def gone() -> bool:
         return await site.is_gone(web)
 
-    await eventually(gone, 10, "the Manifest is gone")
+    await eventually(gone, why="the Manifest is gone")
 
 
 async def test_override_of_a_feed_that_is_gone_can_be_deleted(site: PublishingSite) -> None:
@@ -201,13 +201,13 @@ async def test_override_of_a_feed_that_is_gone_can_be_deleted(site: PublishingSi
     async def marked() -> bool:
         return bool((await site.look(local))["metadata"].get("finalizers"))
 
-    await eventually(marked, 10)
+    await eventually(marked)
     await site.remove(local)
 
     async def gone() -> bool:
         return await site.is_gone(local)
 
-    await eventually(gone, 10)
+    await eventually(gone)
 
 
 async def test_cluster_no_longer_bound_loses_its_base(site: PublishingSite) -> None:
@@ -223,7 +223,7 @@ async def test_cluster_no_longer_bound_loses_its_base(site: PublishingSite) -> N
     async def left() -> bool:
         return await site.of(BASES, one) == []
 
-    await eventually(left, 10)
+    await eventually(left)
     assert len(await site.of(BASES, two)) == 1
 
 
@@ -246,7 +246,7 @@ async def test_base_and_description_that_somebody_deletes_are_made_anew(site: Pu
             found = await site.of(DESCRIPTIONS, cluster)
             return [one["metadata"]["name"] for one in found] == [name] and found[0]["metadata"]["uid"] != former
 
-        await eventually(renewed, 15, f"another Description after that of {resource.kind}")
+        await eventually(renewed, why=f"another Description after that of {resource.kind}")
     assert len(await site.of(BASES, cluster)) == 1
 
 
@@ -265,7 +265,7 @@ async def test_long_names_of_subscriptions(site: PublishingSite) -> None:
             mine = [one for one in found if one["metadata"]["labels"]["apps.clusternet.io/subs.uid"] == uid]
             return mine if len(mine) == 2 else []
 
-        for description in await eventually(rendered, 10, f"Descriptions of a name of {length} characters"):
+        for description in await eventually(rendered, why=f"Descriptions of a name of {length} characters"):
             assert len(description["metadata"]["name"]) <= 63 + len("generic") - len("helm")
             assert "." not in description["metadata"]["name"]
         (base,) = [
@@ -335,4 +335,4 @@ async def test_5_mb_of_manifests(site: PublishingSite) -> None:
         condition = await site.condition(made, "Rendered", "TooLarge")
         return all(f"ConfigMap {site.name}/large{n} doesn't fit" in condition["message"] for n in range(1, 6))
 
-    await eventually(every_one_is_named, 15, "every feed that doesn't fit is named")
+    await eventually(every_one_is_named, why="every feed that doesn't fit is named")

@@ -97,7 +97,7 @@ async def test_a2_globalizations(site: PublishingSite) -> None:
     async def marked() -> bool:
         return values_of(await only_release(site, elsewhere)).get("now") == 1
 
-    await eventually(marked, 10)
+    await eventually(marked)
     assert "late" not in (await site.rendered(area))[0]["metadata"]["labels"]
     await site.change(web, {"spec": {"paused": True}})
     await site.becomes(area, "1", lambda rendered: rendered[0]["metadata"]["labels"].get("late"))
@@ -249,7 +249,7 @@ async def test_overrides_still_match_a_feed_made_anew(site: PublishingSite) -> N
     async def gone() -> bool:
         return await site.is_gone(settings)
 
-    await eventually(gone, 10)
+    await eventually(gone)
     await site.make(settings)
     await site.make(subscription(site.name, [settings], clusters={"site": site.name}))
     await site.becomes(cluster, [{"a": "1", "b": "2"}], data)
@@ -317,13 +317,13 @@ async def test_chart_taken_out_and_whole_subscription_deleted(site: PublishingSi
     async def none_left() -> bool:
         return await releases() == []
 
-    await eventually(both, 10)
+    await eventually(both)
     await site.change(made, {"spec": {"feeds": [feed_of(first)]}})
-    await eventually(one_left, 10)
+    await eventually(one_left)
     description = await site.description(cluster, "Helm")
     assert [one["name"] for one in description["spec"]["charts"]] == [site.name]
     await site.remove(made)
-    await eventually(none_left, 10)
+    await eventually(none_left)
     description = await site.description(cluster, "Helm")
     assert description["metadata"]["finalizers"], "it waits for the releases"
     for release in await site.of(HELM_RELEASES, cluster):
@@ -333,7 +333,7 @@ async def test_chart_taken_out_and_whole_subscription_deleted(site: PublishingSi
     async def gone() -> bool:
         return await site.of(DESCRIPTIONS, cluster) == []
 
-    await eventually(gone, 10)
+    await eventually(gone)
 
 
 async def test_c3_16_name_of_53_to_57_characters_with_a_chart(site: PublishingSite) -> None:

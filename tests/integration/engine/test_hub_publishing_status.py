@@ -55,7 +55,7 @@ async def test_status_follows_the_clusters(site: PublishingSite) -> None:
     async def half() -> bool:
         return (await status_of(site, made)).get("completedReleases") == 1
 
-    await eventually(half, 10)
+    await eventually(half)
     await deployed(site, two, reason="", manifestStatuses=[{**feed_of(web), "observedStatus": running}])
     await site.condition(made, "Deployed", "Deployed")
     status = await status_of(site, made)

@@ -694,7 +694,7 @@ async def test_users_need_rights_in_group_shadow(shadow, parent, lab):
             async with shadow.session.post(path, json=config_map("a"), headers=headers) as answer:
                 return answer.status == 201
 
-        await eventually(allowed, 10)
+        await eventually(allowed)
         async with shadow.session.get(path, headers=headers) as answer:
             assert answer.status == 403
             assert f'User "{name}" cannot list' in (await answer.json())["message"]
