@@ -23,17 +23,21 @@ def undeployed(tmp_path: Path, wait_for) -> Iterator[Deployment]:
     name = f"clean-{os.getpid()}"
     try:
         made = Deployment(Lab.up(name, children=1), tmp_path)
-        wait_for(lambda: all(map(is_furnished, (made.parent, *made.children.values()))), why="namespaces lack their CA")
+        wait_for(
+            lambda: all(map(is_furnished, (made.parent, *made.children.values()))),
+            why="namespaces lack their CA or account",
+        )
         yield made
     finally:
         Lab.open(name).down()
 
 
 def is_furnished(api: Api) -> bool:
-    """Return whether Kubernetes has put into every namespace what it puts there last, a moment after its start."""
+    """Return whether Kubernetes has put into every namespace what it puts there a moment after its start."""
     bundles = api.items("/api/v1/configmaps", fieldSelector="metadata.name=kube-root-ca.crt")
+    accounts = api.items("/api/v1/serviceaccounts", fieldSelector="metadata.name=default")
     namespaces = {item["metadata"]["name"] for item in api.items("/api/v1/namespaces")}
-    return {item["metadata"]["namespace"] for item in bundles} == namespaces
+    return all({item["metadata"]["namespace"] for item in items} == namespaces for items in (bundles, accounts))
 
 
 def stored(api: Api) -> set[str]:
@@ -78,8 +82,11 @@ def test_predicted_made_kept_and_removed(undeployed: Deployment, wait_for):
     assert changes(undeployed.playbook("clusternet.core.deploy")) == []
 
     undeployed.playbook("clusternet.core.teardown")
-    wait_for(
-        lambda: not everything(undeployed) - before,
-        why=f"the teardown has left {sorted(everything(undeployed) - before)[:20]}",
-    )
+
+    def removed() -> bool:
+        left = everything(undeployed) - before
+        assert not left, sorted(left)[:20]
+        return True
+
+    wait_for(removed, why="the teardown has left something")
     assert changes(undeployed.playbook("clusternet.core.teardown")) == []

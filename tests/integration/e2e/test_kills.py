@@ -49,7 +49,7 @@ def requested(deployment: Deployment) -> set[str]:
     return {item["spec"]["clusterId"] for item in deployment.parent.items(f"{CLUSTERS}/clusterregistrationrequests")}
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_kills_at_random_moments_of_registration(deployment, programs, wait_for):
     seed = int(os.environ.get("CLUSTERNET_TEST_SEED") or random.SystemRandom().randrange(2**32))
     print(f"CLUSTERNET_TEST_SEED={seed}")

@@ -179,7 +179,7 @@ def programs(deployment):
     programs.end()
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(2400)
 def test_kills_while_publishing(deployment, programs, wait_for):
     seed = int(os.environ.get("CLUSTERNET_TEST_SEED") or random.SystemRandom().randrange(2**32))
     print(f"CLUSTERNET_TEST_SEED={seed}")

@@ -40,9 +40,10 @@ def ports() -> Iterator[dict[str, int]]:
 
 
 @pytest.mark.parametrize("child", ["child1", "child2"])
-def test_only_what_is_listed_is_reached(deployment: Deployment, ports: dict[str, int], child: str) -> None:
+def test_only_what_is_listed_is_reached(deployment: Deployment, ports: dict[str, int], child: str, wait_for) -> None:
     identity = deployment.cluster_id(child)
-    assert deployment.parent("GET", PROXY.format(identity, BEHIND, ports[BEHIND])).body == {"text": "hello"}
+    listed = PROXY.format(identity, BEHIND, ports[BEHIND])
+    wait_for(lambda: deployment.parent("GET", listed).body == {"text": "hello"}, why="what is listed is not reached")
     refused = deployment.parent("GET", PROXY.format(identity, FORBIDDEN, ports[FORBIDDEN]))
     assert refused.status == 502
     assert f"{FORBIDDEN}:{ports[FORBIDDEN]}" in refused.body["message"]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from clusternet_lab.ports import reserve
 from deployment import CLUSTERS, SYSTEM, Deployment
-from hub_site import HubProcess
+from hub_site import USUAL_LEASE, HubProcess
 from play import Run, run_tasks
 
 APPS = "/apis/apps.clusternet.io/v1alpha1"
@@ -102,7 +102,7 @@ def second_hub(deployment: Deployment, tmp_path: Path, wait_for: Callable[..., A
     kubeconfig.touch(mode=0o600)
     kubeconfig.write_text((deployment.lab.folder / "hosts" / "parent" / "kubeconfig").read_text())
     (port,) = reserve(tmp_path, 1)
-    flags = ("--bind-address=127.0.0.1", f"--secure-port={port}", "--feature-gates=SocketConnection=true")
+    flags = ("--bind-address=127.0.0.1", f"--secure-port={port}", "--feature-gates=SocketConnection=true", *USUAL_LEASE)
     leases = f"/apis/coordination.k8s.io/v1/namespaces/{SYSTEM}/leases"
 
     def hubs() -> int:

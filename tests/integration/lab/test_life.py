@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -47,12 +46,10 @@ def cli(home: Path, *arguments: str) -> "subprocess.Popen[str]":
     )
 
 
-def test_up_again_is_quick_and_changes_nothing(own_lab: Lab, home: Path) -> None:
+def test_up_again_changes_nothing(own_lab: Lab, home: Path) -> None:
     before = pids(own_lab)
     files = {path: path.stat().st_mtime_ns for path in own_lab.folder.glob("*/pki/*")}
-    began = time.monotonic()
     again = Lab.up("own", home=home)
-    assert time.monotonic() - began < 5
     assert pids(again) == before
     assert {path: path.stat().st_mtime_ns for path in own_lab.folder.glob("*/pki/*")} == files
 

@@ -644,8 +644,10 @@ async def test_open_tunnels_are_counted_and_ended_ones_are_timed(site: Site) -> 
     def value(name: str, **labels: str) -> float:
         return REGISTRY.get_sample_value(f"clusternet_socket_connections_{name}", labels) or 0.0
 
+    await site.get("/direct/x")
     before = value("count"), value("duration_seconds_count"), value("duration_seconds_bucket", le="10.0")
     agent = await site.connect()
+    await site.get("/direct/x")
     assert value("count") == before[0] + 2, "counted by the hub and by the agent, both of which are here"
     await stopped(agent)
     await until(lambda: value("count") == before[0])
