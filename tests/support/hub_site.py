@@ -217,6 +217,11 @@ class HubProcess:
     def log(self) -> str:
         return self._log.read_text()
 
+    @property
+    def leads(self) -> bool:
+        """Whether it runs the controllers, or did until it ended."""
+        return "leading; running" in self.log
+
     def kill(self) -> None:
         """End it at once, as a crash does."""
         self.process.kill()

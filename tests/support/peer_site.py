@@ -55,7 +55,7 @@ class PeerHub:
     @property
     def leads(self) -> bool:
         """Whether it runs the controllers, or did until it ended."""
-        return "leading; running" in self.log
+        return self.process.leads
 
     def caller(self, child_token: str = "") -> aiohttp.ClientSession:
         """Return HTTP to this very hub as the parent's API server speaks it, for the user `clusternet`."""

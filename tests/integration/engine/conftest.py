@@ -64,7 +64,7 @@ def publishing_hub(
     gates = "--feature-gates=Deployer=true,FeedInventory=true,FeedInUseProtection=true"
     log = tmp_path_factory.mktemp("hub") / "hub.log"
     process = HubProcess(hub_kubeconfig, log, gates, "--controllers=*,-helmchart")
-    wait_for(lambda: "leading; running" in process.log, 60, "the hub leads")
+    wait_for(lambda: process.leads, 60, "the hub leads")
     yield process
     process.end()
 

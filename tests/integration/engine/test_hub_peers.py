@@ -439,7 +439,7 @@ def test_without_leader_election_there_are_no_peers(hub_kubeconfig: Path, tmp_pa
     hub = HubProcess(hub_kubeconfig, tmp_path / "log", *flags, "--feature-gates=SocketConnection=true")
     try:
         deadline = time.monotonic() + 30
-        while "leading; running" not in hub.log:
+        while not hub.leads:
             assert time.monotonic() < deadline, hub.log
             time.sleep(0.05)
         assert "other hubs" not in hub.log

@@ -92,7 +92,7 @@ async def test_a_graceful_stop_releases_the_lease(hubs, parent):
     hub = hubs.start()
 
     async def leads():
-        return "leading; running" in hub.log
+        return hub.leads
 
     await eventually(leads)
     assert hub.stop() < 5

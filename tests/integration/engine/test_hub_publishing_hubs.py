@@ -13,7 +13,7 @@ async def leads(hub: HubProcess) -> None:
     """Wait until it runs the controllers."""
 
     async def leading() -> bool:
-        return "leading; running" in hub.log
+        return hub.leads
 
     await eventually(leading)
 

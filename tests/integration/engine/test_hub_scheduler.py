@@ -47,7 +47,7 @@ REBALANCE = "apps.clusternet.io/rebalance"
 def hub(hub_kubeconfig, tmp_path_factory, wait_for) -> Iterator[HubProcess]:
     """A hub with the gates of scheduling."""
     process = HubProcess(hub_kubeconfig, tmp_path_factory.mktemp("hub") / "hub.log", GATES)
-    wait_for(lambda: "leading; running" in process.log, 60, "the hub leads")
+    wait_for(lambda: process.leads, 60, "the hub leads")
     yield process
     process.end()
 
