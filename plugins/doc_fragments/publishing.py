@@ -469,3 +469,14 @@ options:
             type: str
             choices: [YAML, JSON]
 """
+
+    SHOW_VALUES = r"""
+options:
+  show_values:
+    description:
+      - Show the values of overrides and charts in results and diffs. By default only their keys are shown, and digests
+        in the place of what may be secret. Equal values have equal digests, in one run.
+      - What is shown stands in logs, too. Contents of Secrets, and what overrides them, are never shown.
+    type: bool
+    default: false
+"""

@@ -36,14 +36,14 @@ def view(description: Mapping[str, Any], content: bool, redactor: Redactor) -> d
 
 
 def charts(spec: Mapping[str, Any], redactor: Redactor) -> list[dict[str, Any]]:
-    """The charts in the spec of a Description, their values as digests."""
+    """The charts in the spec of a Description, with their values unless the I(redactor) hides them."""
     rendered, values = decoded(spec.get("chartRaw")), decoded(spec.get("raw"))
     return [
         {
             "name": chart["name"],
             "namespace": chart["namespace"],
             "spec": rendered[number].get("spec") or {} if number < len(rendered) else {},
-            "values": redactor.digest(values[number]) if number < len(values) and values[number] else None,
+            "values": redactor.values(values[number]) if number < len(values) and values[number] else None,
         }
         for number, chart in enumerate(spec.get("charts") or ())
     ]

@@ -32,7 +32,7 @@ def foresight(module: AnsibleModule, field: str) -> Optional[Foresight]:
 
     def foresee(client: Client, wanted: list) -> list[dict[str, Any]]:
         applied = preview.Wanted([], [], [], [], [])._replace(**{field: wanted})
-        shown = PreviewReport(Redactor())
+        shown = PreviewReport(Redactor(show_values=module.params["show_values"]))
         try:
             parent = preview.Preview(client, applied)
             found = [parent.of(key) for key in preview_wanted.chosen(parent, applied, [])]

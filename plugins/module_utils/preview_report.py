@@ -15,11 +15,10 @@ from ansible_collections.clusternet.core.plugins.module_utils.redact import Reda
 
 
 class PreviewReport:
-    """Shows previews; with I(show_values) also the values of charts, in which there may be secrets."""
+    """Shows previews as far as the I(redactor) lets them show."""
 
-    def __init__(self, redactor: Redactor, show_values: bool = False):
+    def __init__(self, redactor: Redactor):
         self._redactor = redactor
-        self._show_values = show_values
 
     def view(self, preview: SubscriptionPreview) -> dict[str, Any]:
         """What modules return of a Subscription's preview."""
@@ -68,16 +67,8 @@ class PreviewReport:
             "namespace": chart["metadata"].get("namespace"),
             "labels": chart["metadata"].get("labels") or {},
             "spec": chart.get("spec") or {},
-            "values": dict(values) if self._show_values else self._hidden(values),
+            "values": self._redactor.values(dict(values)),
         }
-
-    def _hidden(self, value: Any) -> Any:
-        """Values with digests for everything that isn't a mapping or a list."""
-        if isinstance(value, dict):
-            return {key: self._hidden(item) for key, item in value.items()}
-        if isinstance(value, list):
-            return [self._hidden(item) for item in value]
-        return self._redactor.digest(value)
 
     def _pairs(self, cluster: ClusterPreview) -> list[tuple[str, Optional[dict], Optional[dict]]]:
         """What everything is now and would be, None where it isn't there."""

@@ -39,12 +39,15 @@ class Outcome(NamedTuple):
 
 
 class Reconciler:
-    """Brings single objects to the wanted state over one connection; with I(check_mode) only as dry runs."""
+    """Brings single objects to the wanted state over one connection; with I(check_mode) only as dry runs.
 
-    def __init__(self, client: Client, check_mode: bool):
+    With I(show_values), diffs show the values of overrides.
+    """
+
+    def __init__(self, client: Client, check_mode: bool, show_values: bool = False):
         self.client = client
         self.check_mode = check_mode
-        self.redactor = Redactor()
+        self.redactor = Redactor(show_values=show_values)
         self.diffs: list[dict[str, Any]] = []
 
     def apply(self, resource: Resource, desired: dict[str, Any]) -> Outcome:

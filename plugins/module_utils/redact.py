@@ -2,15 +2,21 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Objects as people may see them: without what only the server sets, and with secret values as keyed digests."""
+"""Objects as people may see them: without what only the server sets, and with secret values as keyed digests.
+
+Contents of Secrets and credentials are always hidden. The values of overrides and charts are configuration as often as
+passwords, and nobody can tell which: they are hidden unless the option C(show_values) is set. Their keys stay, so that
+a diff says what changes. What overrides a Secret is hidden like the Secret itself.
+"""
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import json
 import secrets
-from typing import Any, Mapping, Optional
+from typing import Any, Iterator, Mapping, Optional
 
 # Fields that hold secret text, by kind; a path ends at the map, list or value to hide.
 _SECRET_PATHS = {
@@ -19,6 +25,9 @@ _SECRET_PATHS = {
     "Description": (("spec", "raw"), ("spec", "chartRaw")),
     "HelmRelease": (("spec", "overrides"),),
 }
+_OVERRIDING = ("Localization", "Globalization")
+_PATCH_LOCATIONS = ("op", "path", "from")  # of an operation of a JSON patch; all else is a value
+_LONG = 65536  # characters of an override that is shown as one digest, without its keys
 _COPIES_OF_THE_OBJECT = (
     "kubectl.kubernetes.io/last-applied-configuration",
     "clusternet.io/last-applied-configuration",
@@ -27,14 +36,18 @@ SERVER_METADATA = ("creationTimestamp", "generation", "managedFields", "resource
 
 
 class Redactor:
-    """Hides secret values; equal values of one run get equal digests, which nobody can compute again afterwards."""
+    """Hides secret values; equal values of one run get equal digests, which nobody can compute again afterwards.
 
-    def __init__(self, key: Optional[bytes] = None):
+    With I(show_values), the values of overrides and charts show.
+    """
+
+    def __init__(self, key: Optional[bytes] = None, show_values: bool = False):
         self._key = key or secrets.token_bytes(32)
+        self.show_values = show_values
 
     def digest(self, value: Any) -> str:
         """Stand-in for one secret value."""
-        text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+        text = value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
         return "hidden, digest " + hmac.new(self._key, text.encode(), hashlib.sha256).hexdigest()[:16]
 
     def hide(self, value: Any) -> Any:
@@ -44,12 +57,54 @@ class Redactor:
         if not isinstance(value, dict):
             return value
         copy = {key: self.hide(item) for key, item in value.items()}
-        paths = _SECRET_PATHS.get(value.get("kind"), ()) if isinstance(value.get("kind"), str) else ()
+        kind = value.get("kind") if isinstance(value.get("kind"), str) else ""
+        paths = _SECRET_PATHS.get(kind, ())
         for path in paths:
             self._hide_path(copy, path)
-        if paths:
+        if kind in _OVERRIDING and isinstance(copy.get("spec"), dict):
+            copy["spec"] = self.overriding(copy["spec"])
+        if paths or (kind in _OVERRIDING and not self._shows(copy.get("spec"))):
             self._hide_path(copy, ("metadata", "annotations"), _COPIES_OF_THE_OBJECT)
         return copy
+
+    def values(self, value: Any) -> Any:
+        """Values of a chart: with digests for everything that isn't a mapping or a list, unless they are to show."""
+        return value if self.show_values else self._leaves(value)
+
+    def overriding(self, spec: Any) -> Any:
+        """Copy of the spec of an override, or of the suboptions that make one, with its values hidden."""
+        if self._shows(spec) or not isinstance(spec, dict) or spec.get("overrides") is None:
+            return spec
+        items = spec["overrides"]
+        if not isinstance(items, list):
+            return {**spec, "overrides": self.digest(items)}
+        return {**spec, "overrides": [self._override(item) for item in items]}
+
+    def _shows(self, spec: Any) -> bool:
+        feed = spec.get("feed") if isinstance(spec, dict) else None
+        return self.show_values and not (isinstance(feed, dict) and feed.get("kind") == "Secret")
+
+    def _override(self, item: Any) -> Any:
+        if not isinstance(item, dict):
+            return self.digest(item)
+        if item.get("value") is None:
+            return item
+        value = _parsed(item["value"])
+        if isinstance(value, list) and all(isinstance(entry, dict) for entry in value):
+            hidden: Any = [
+                {key: part if key in _PATCH_LOCATIONS else self._leaves(part) for key, part in entry.items()}
+                for entry in value
+            ]
+        else:
+            hidden = self._leaves(value)
+        return {**item, "value": hidden}
+
+    def _leaves(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: self._leaves(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self._leaves(item) for item in value]
+        return self.digest(value)
 
     def _hide_path(self, obj: dict, path: tuple, only: Optional[tuple] = None) -> None:
         """Hide, in place, what stands at I(path); of a map the values, with I(only) just those of these keys."""
@@ -72,3 +127,64 @@ class Redactor:
         shown = {key: value for key, value in self.hide(dict(obj)).items() if key != "status"}
         shown["metadata"] = {key: value for key, value in shown["metadata"].items() if key not in SERVER_METADATA}
         return shown
+
+
+def _parsed(value: Any) -> Any:
+    """The data in the text of an override; the value itself if it is no text, or can't be read."""
+    if not isinstance(value, str) or len(value) > _LONG:
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        import yaml
+    except ImportError:
+        return value
+
+    class Loader(yaml.SafeLoader):
+        """Reads plain data; aliases, by which a small text becomes huge, are refused."""
+
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            if self.check_event(yaml.AliasEvent):
+                raise yaml.YAMLError("aliases are not read")
+            return super().compose_node(parent, index)
+
+    try:
+        return Loader(value).get_single_data()
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return value
+
+
+def private_texts(value: Any) -> Iterator[str]:
+    """Every text that L(Redactor) would hide in I(value), which may hold objects and suboptions of overrides."""
+    if isinstance(value, list):
+        for item in value:
+            yield from private_texts(item)
+    if not isinstance(value, dict):
+        return
+    for path in _SECRET_PATHS.get(value["kind"], ()) if isinstance(value.get("kind"), str) else ():
+        found: Any = value
+        for key in path:
+            found = found.get(key) if isinstance(found, dict) else None
+        yield from _texts(found)
+    for item in value["overrides"] if isinstance(value.get("overrides"), list) else ():
+        if isinstance(item, dict):
+            yield from _texts(item.get("value"))
+            yield from _texts(_parsed(item.get("value")))
+    for item in value.values():
+        yield from private_texts(item)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+    elif isinstance(value, str) and value:
+        yield value
+        try:
+            yield base64.b64decode(value, validate=True).decode()
+        except ValueError:
+            return

@@ -34,7 +34,8 @@ class Report:
     def reconciler(self) -> Reconciler:
         """The writer over that client, in check mode a dry one."""
         if self._reconciler is None:
-            self._reconciler = Reconciler(self.connect(), self._module.check_mode)
+            show_values = bool(self._module.params.get("show_values"))
+            self._reconciler = Reconciler(self.connect(), self._module.check_mode, show_values)
         return self._reconciler
 
     def finished(self) -> dict[str, Any]:

@@ -185,18 +185,16 @@ failure:
   sample: {"code": "SomeFailed", "message": "1 of 2 clusters failed", "details": {"names": ["edge-2"]}}
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.clusternet.core.plugins.module_utils import definitions, objects, validate
 from ansible_collections.clusternet.core.plugins.module_utils.auth import AUTH_ARGUMENTS
 from ansible_collections.clusternet.core.plugins.module_utils.children import CHILDREN_ARGUMENTS, WHICH, Children
-from ansible_collections.clusternet.core.plugins.module_utils.redact import Redactor
+from ansible_collections.clusternet.core.plugins.module_utils.private_module import PrivateModule
 from ansible_collections.clusternet.core.plugins.module_utils.report import report
 from ansible_collections.clusternet.core.plugins.module_utils.wait import Deadline
 
 
 def main():
-    # The definitions may hold Secrets: they must not be logged on the target, nor come back with the result.
-    module = AnsibleModule(
+    module = PrivateModule(
         argument_spec={
             **AUTH_ARGUMENTS,
             **CHILDREN_ARGUMENTS,
@@ -208,14 +206,12 @@ def main():
         },
         required_one_of=[("definitions", "src"), WHICH],
         supports_check_mode=True,
-        no_log=True,
     )
     params = module.params
-    given = params["definitions"]
-    params["definitions"] = [Redactor().hide(item) if isinstance(item, dict) else "a text" for item in given]
     with report(module) as doing:
         timeout = validate.wait_timeout("wait_timeout", params["wait_timeout"])
-        wanted = definitions.ordered(definitions.all_of(given, params["src"]))
+        wanted = definitions.ordered(definitions.all_of(params["definitions"], params["src"]))
+        module.conceal(wanted)
 
         def bring(reconciler, item):
             work = objects.Work(reconciler, wanted, item, Deadline(timeout))

@@ -40,6 +40,13 @@ options:
       field_selector:
         description: Only objects whose fields match, in the form of C(kubectl --field-selector).
         type: str
+  show_values:
+    description:
+      - Show the contents of Secrets. By default only their keys are shown, and digests in the place of the values.
+        Equal values have equal digests, in one run.
+      - What is shown stands in logs, too, unless the task has C(no_log).
+    type: bool
+    default: false
 attributes:
   check_mode:
     description: Only reads, in check mode too.
@@ -127,6 +134,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.clusternet.core.plugins.module_utils import child_queries
 from ansible_collections.clusternet.core.plugins.module_utils.auth import AUTH_ARGUMENTS
 from ansible_collections.clusternet.core.plugins.module_utils.children import CHILDREN_ARGUMENTS, WHICH, Children
+from ansible_collections.clusternet.core.plugins.module_utils.private_module import SHOW_VALUES
+from ansible_collections.clusternet.core.plugins.module_utils.redact import Redactor
 from ansible_collections.clusternet.core.plugins.module_utils.report import report
 
 
@@ -134,6 +143,7 @@ def main():
     module = AnsibleModule(
         argument_spec={
             **AUTH_ARGUMENTS,
+            **SHOW_VALUES,
             **CHILDREN_ARGUMENTS,
             "objects": {
                 "type": "list",
@@ -155,8 +165,11 @@ def main():
     with report(module) as doing:
         queries = [child_queries.query("objects", item) for item in module.params["objects"]]
 
+        redactor = Redactor()
+
         def read(reconciler, item):
-            item["objects"], item["unknown_kinds"] = child_queries.read(reconciler.client, queries)
+            objects, item["unknown_kinds"] = child_queries.read(reconciler.client, queries)
+            item["objects"] = objects if module.params["show_values"] else redactor.hide(objects)
 
         Children(doing, module.params, module.check_mode).each(read, objects=[], unknown_kinds=[])
 

@@ -31,7 +31,7 @@ options:
   content:
     description:
       - Return also what is deployed.
-      - The contents of Secrets and the values of charts are replaced by digests.
+      - The contents of Secrets are replaced by digests, and the values of charts unless O(show_values).
     type: bool
     default: true
 attributes:
@@ -44,6 +44,7 @@ attributes:
 seealso:
   - module: clusternet.core.subscription_info
 extends_documentation_fragment:
+  - clusternet.core.publishing.show_values
   - kubernetes.core.k8s_auth_options
 author:
   - The clusternet.core authors (!UNKNOWN)
@@ -129,9 +130,9 @@ descriptions:
           type: dict
           sample: {chart: mysql, version: 9.2.0}
         values:
-          description: A digest of the values; equal ones have equal digests in one run. Null if there are none.
-          type: str
-          sample: hidden, digest 0123456789abcdef
+          description: The values, with digests for what isn't a mapping or a list, unless O(show_values). Null if none.
+          type: dict
+          sample: {auth: {database: "hidden, digest 0123456789abcdef"}}
     observed:
       description: Status of each object on the cluster, as its agent has observed it.
       type: list
@@ -147,6 +148,7 @@ failure:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.clusternet.core.plugins.module_utils import constants, description, publications
 from ansible_collections.clusternet.core.plugins.module_utils.auth import AUTH_ARGUMENTS
+from ansible_collections.clusternet.core.plugins.module_utils.private_module import SHOW_VALUES
 from ansible_collections.clusternet.core.plugins.module_utils.redact import Redactor
 from ansible_collections.clusternet.core.plugins.module_utils.report import report
 from ansible_collections.clusternet.core.plugins.module_utils.resources import DESCRIPTIONS
@@ -156,6 +158,7 @@ def main():
     module = AnsibleModule(
         argument_spec={
             **AUTH_ARGUMENTS,
+            **SHOW_VALUES,
             "names": {"type": "list", "elements": "str"},
             "label_selector": {"type": "str"},
             "namespace": {"type": "str"},
@@ -171,7 +174,7 @@ def main():
             selector = ",".join(filter(None, (chosen.label_selector, f"{constants.LABEL_SUBSCRIPTION_UID}={uid}")))
             chosen = chosen._replace(label_selector=selector)
         found = publications.read(doing.connect(), DESCRIPTIONS, chosen)
-        redactor = Redactor()
+        redactor = Redactor(show_values=module.params["show_values"])
         doing.result["descriptions"] = [description.view(item, module.params["content"], redactor) for item in found]
 
 

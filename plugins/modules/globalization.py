@@ -38,6 +38,7 @@ seealso:
   - module: clusternet.core.render
 extends_documentation_fragment:
   - clusternet.core.publishing.globalizations
+  - clusternet.core.publishing.show_values
   - kubernetes.core.k8s_auth_options
 author:
   - The clusternet.core authors (!UNKNOWN)
@@ -128,18 +129,19 @@ failure:
   sample: {"code": "SomeFailed", "message": "1 of 2 globalizations failed", "details": {}}
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.clusternet.core.plugins.module_utils import custom_objects, overrides
 from ansible_collections.clusternet.core.plugins.module_utils.auth import AUTH_ARGUMENTS
 from ansible_collections.clusternet.core.plugins.module_utils.foresight import foresight
+from ansible_collections.clusternet.core.plugins.module_utils.private_module import SHOW_VALUES, PrivateModule
 from ansible_collections.clusternet.core.plugins.module_utils.report import report
 from ansible_collections.clusternet.core.plugins.module_utils.resources import GLOBALIZATIONS
 
 
 def main():
-    module = AnsibleModule(
+    module = PrivateModule(
         argument_spec={
             **AUTH_ARGUMENTS,
+            **SHOW_VALUES,
             "globalizations": {
                 "type": "list",
                 "elements": "dict",

@@ -47,6 +47,7 @@ attributes:
     support: full
 extends_documentation_fragment:
   - clusternet.core.publishing.charts
+  - clusternet.core.publishing.show_values
   - kubernetes.core.k8s_auth_options
 author:
   - The clusternet.core authors (!UNKNOWN)
@@ -126,6 +127,7 @@ from ansible_collections.clusternet.core.plugins.module_utils import custom_obje
 from ansible_collections.clusternet.core.plugins.module_utils.auth import AUTH_ARGUMENTS
 from ansible_collections.clusternet.core.plugins.module_utils.chart_wait import ChartWait
 from ansible_collections.clusternet.core.plugins.module_utils.foresight import foresight
+from ansible_collections.clusternet.core.plugins.module_utils.private_module import SHOW_VALUES
 from ansible_collections.clusternet.core.plugins.module_utils.report import report
 from ansible_collections.clusternet.core.plugins.module_utils.resources import HELM_CHARTS
 from ansible_collections.clusternet.core.plugins.module_utils.wait import Deadline
@@ -135,6 +137,7 @@ def main():
     module = AnsibleModule(
         argument_spec={
             **AUTH_ARGUMENTS,
+            **SHOW_VALUES,
             "charts": {
                 "type": "list",
                 "elements": "dict",

@@ -70,6 +70,7 @@ seealso:
   - module: clusternet.core.helm_chart
   - module: clusternet.core.render
 extends_documentation_fragment:
+  - clusternet.core.publishing.show_values
   - kubernetes.core.k8s_auth_options
 author:
   - The clusternet.core authors (!UNKNOWN)
@@ -175,21 +176,20 @@ failure:
   sample: {"code": "SomeFailed", "message": "1 of 2 objects failed", "details": {"names": ["my-nginx"]}}
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.clusternet.core.plugins.module_utils import definitions, manifests, validate
 from ansible_collections.clusternet.core.plugins.module_utils.auth import AUTH_ARGUMENTS
 from ansible_collections.clusternet.core.plugins.module_utils.custom_objects import Items
 from ansible_collections.clusternet.core.plugins.module_utils.foresight import foresight
-from ansible_collections.clusternet.core.plugins.module_utils.redact import Redactor
+from ansible_collections.clusternet.core.plugins.module_utils.private_module import SHOW_VALUES, PrivateModule
 from ansible_collections.clusternet.core.plugins.module_utils.report import report
 from ansible_collections.clusternet.core.plugins.module_utils.wait import Deadline
 
 
 def main():
-    # The definitions may hold Secrets: they must not be logged on the target, nor come back with the result.
-    module = AnsibleModule(
+    module = PrivateModule(
         argument_spec={
             **AUTH_ARGUMENTS,
+            **SHOW_VALUES,
             "definitions": {"type": "list", "elements": "raw", "default": []},
             "src": {"type": "list", "elements": "path", "default": []},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
@@ -198,13 +198,11 @@ def main():
         },
         required_one_of=[("definitions", "src")],
         supports_check_mode=True,
-        no_log=True,
     )
-    given = module.params["definitions"]
-    module.params["definitions"] = [Redactor().hide(item) if isinstance(item, dict) else "a text" for item in given]
     with report(module) as doing:
         deadline = Deadline(validate.wait_timeout("wait_timeout", module.params["wait_timeout"]))
-        wanted = definitions.all_of(given, module.params["src"])
+        wanted = definitions.all_of(module.params["definitions"], module.params["src"])
+        module.conceal(wanted)
         manifests.check("definitions", wanted)
         items = Items(doing.result, "objects", "objects")
         work = manifests.Work(doing.reconciler(), items, foresight(module, "definitions"))

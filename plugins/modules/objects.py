@@ -153,17 +153,15 @@ failure:
   sample: {"code": "InvalidOption", "message": "definitions is wrong", "details": {"option": "definitions"}}
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.clusternet.core.plugins.module_utils import definitions, objects, validate
 from ansible_collections.clusternet.core.plugins.module_utils.auth import AUTH_ARGUMENTS
-from ansible_collections.clusternet.core.plugins.module_utils.redact import Redactor
+from ansible_collections.clusternet.core.plugins.module_utils.private_module import PrivateModule
 from ansible_collections.clusternet.core.plugins.module_utils.report import report
 from ansible_collections.clusternet.core.plugins.module_utils.wait import Deadline
 
 
 def main():
-    # The definitions may hold Secrets: they must not be logged on the target, nor come back with the result.
-    module = AnsibleModule(
+    module = PrivateModule(
         argument_spec={
             **AUTH_ARGUMENTS,
             "definitions": {"type": "list", "elements": "dict", "default": []},
@@ -175,14 +173,12 @@ def main():
         },
         required_one_of=[("definitions", "src")],
         supports_check_mode=True,
-        no_log=True,
     )
-    given = module.params["definitions"]
-    module.params["definitions"] = Redactor().hide(given)
     with report(module) as doing:
         deadline = Deadline(validate.wait_timeout("wait_timeout", module.params["wait_timeout"]))
-        wanted = definitions.prepare("definitions", given)
+        wanted = definitions.prepare("definitions", module.params["definitions"])
         wanted += definitions.prepare("src", definitions.from_files("src", module.params["src"]))
+        module.conceal(wanted)
         work = objects.Work(doing.reconciler(), definitions.ordered(wanted), doing.result, deadline)
         if module.params["state"] == "present":
             work.apply(module.params["wait"])

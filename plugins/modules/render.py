@@ -36,12 +36,6 @@ options:
     default: []
   globalizations:
     default: []
-  show_values:
-    description:
-      - Show the values of charts. By default only their keys are shown, and digests in the place of what may be secret.
-      - Contents of Secrets are never shown.
-    type: bool
-    default: false
   reserved_namespace:
     description: Where the hub keeps Manifests.
     type: str
@@ -70,6 +64,7 @@ extends_documentation_fragment:
   - clusternet.core.publishing.charts
   - clusternet.core.publishing.localizations
   - clusternet.core.publishing.globalizations
+  - clusternet.core.publishing.show_values
   - kubernetes.core.k8s_auth_options
 author:
   - The clusternet.core authors (!UNKNOWN)
@@ -219,7 +214,7 @@ failure:
   sample: {"code": "MissingLibrary", "message": "Failed to import clusternet-engine", "details": {}}
 """
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.clusternet.core.plugins.module_utils import (
     helm_chart,
     overrides,
@@ -229,15 +224,16 @@ from ansible_collections.clusternet.core.plugins.module_utils import (
 )
 from ansible_collections.clusternet.core.plugins.module_utils.auth import AUTH_ARGUMENTS
 from ansible_collections.clusternet.core.plugins.module_utils.preview_report import PreviewReport
+from ansible_collections.clusternet.core.plugins.module_utils.private_module import SHOW_VALUES, PrivateModule
 from ansible_collections.clusternet.core.plugins.module_utils.redact import Redactor
 from ansible_collections.clusternet.core.plugins.module_utils.report import report
 
 
 def main():
-    # The definitions may hold Secrets: they must not be logged on the target, nor come back with the result.
-    module = AnsibleModule(
+    module = PrivateModule(
         argument_spec={
             **AUTH_ARGUMENTS,
+            **SHOW_VALUES,
             "definitions": {"type": "list", "elements": "raw", "default": []},
             "src": {"type": "list", "elements": "path", "default": []},
             "subscriptions": {
@@ -261,22 +257,19 @@ def main():
                 "default": [],
                 "options": overrides.GLOBALIZATION_ARGUMENTS,
             },
-            "show_values": {"type": "bool", "default": False},
             "reserved_namespace": {"type": "str", "default": "clusternet-reserved"},
         },
         supports_check_mode=True,
-        no_log=True,
     )
     if preview.ENGINE_ERROR:
         module.fail_json(msg=missing_required_lib(preview.ENGINE), exception=preview.ENGINE_ERROR)
     params = module.params
-    given = params["definitions"]
-    params["definitions"] = [Redactor().hide(item) if isinstance(item, dict) else "a text" for item in given]
     with report(module) as doing:
-        wanted = preview_wanted.wanted({**params, "definitions": given}, doing.connect)
+        wanted = preview_wanted.wanted(params, doing.connect)
+        module.conceal(wanted.definitions)
         parent = preview.Preview(doing.connect(), wanted, params["reserved_namespace"])
         found = [parent.of(key) for key in preview_wanted.chosen(parent, wanted, params["subscriptions"])]
-        shown = PreviewReport(Redactor(), params["show_values"])
+        shown = PreviewReport(Redactor(show_values=params["show_values"]))
         doing.result["subscriptions"] = [shown.view(item) for item in found]
         diffs = [diff for item in found for diff in shown.diffs(item)]
         doing.result["changed"] = bool(diffs)

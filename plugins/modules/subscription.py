@@ -60,6 +60,7 @@ seealso:
   - module: clusternet.core.render
 extends_documentation_fragment:
   - clusternet.core.publishing.subscriptions
+  - clusternet.core.publishing.show_values
   - kubernetes.core.k8s_auth_options
 author:
   - The clusternet.core authors (!UNKNOWN)
@@ -185,6 +186,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.clusternet.core.plugins.module_utils import custom_objects, subscription, validate
 from ansible_collections.clusternet.core.plugins.module_utils.auth import AUTH_ARGUMENTS
 from ansible_collections.clusternet.core.plugins.module_utils.foresight import foresight
+from ansible_collections.clusternet.core.plugins.module_utils.private_module import SHOW_VALUES
 from ansible_collections.clusternet.core.plugins.module_utils.report import report
 from ansible_collections.clusternet.core.plugins.module_utils.resources import SUBSCRIPTIONS
 from ansible_collections.clusternet.core.plugins.module_utils.subscription_wait import SubscriptionWait
@@ -195,6 +197,7 @@ def main():
     module = AnsibleModule(
         argument_spec={
             **AUTH_ARGUMENTS,
+            **SHOW_VALUES,
             "subscriptions": {
                 "type": "list",
                 "elements": "dict",

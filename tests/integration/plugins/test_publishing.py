@@ -1,5 +1,6 @@
 """Publishing by modules against a hub, with clusters that have no agent: what one would do, the tests do."""
 
+import base64
 import threading
 import time
 import uuid
@@ -176,6 +177,67 @@ def test_diffs_show_what_a_removal_changes_on_the_clusters(application):
     assert removed["diff"][1]["after"] == {}
     application.run({"subscription": gone}, {"localization": {"localizations": [override], "state": "absent"}})
     application.let_go()
+
+
+def test_no_value_shows_at_full_verbosity_with_diffs(application, play):
+    """Of Secrets, overrides and charts: in results, diffs, invocations and errors of real tasks."""
+    planted, name = f"planted-{uuid.uuid4().hex}", application.name
+    encoded = base64.b64encode(planted.encode()).decode()
+    metadata = {"name": name, "namespace": "default"}
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {"k": planted}}
+    of_secret = {"api_version": "v1", "kind": "Secret", "namespace": "default", "name": name}
+    of_chart = {"kind": "HelmChart", "namespace": "default", "name": name}
+    patch = [{"type": "MergePatch", "value": {"data": {"other": encoded}}}]
+    values = [{"type": "Helm", "value": f"auth: {{password: {planted}}}"}]
+    localizations = [
+        {"name": f"{name}-{number}", "cluster": "lonely", "feed": feed, "overrides": overrides}
+        for number, (feed, overrides) in enumerate(((of_secret, patch), (of_chart, values)))
+    ]
+    globalizations = [{"name": name, "feed": of_chart, "overrides": values}]
+    chart = {
+        "name": name,
+        "repo": "https://charts.invalid",
+        "chart": "c",
+        "version": "1",
+        "target_namespace": "default",
+    }
+    subscription = {**application.subscription, "feeds": [of_secret, of_chart]}
+    named = {"subscriptions": [{"name": name}]}
+    everything = {"definitions": [secret], "localizations": localizations, "globalizations": globalizations}
+    changing = [
+        {"manifest": {"definitions": [secret]}},
+        {"helm_chart": {"charts": [chart]}},
+        {"localization": {"localizations": localizations}},
+        {"globalization": {"globalizations": globalizations}},
+        {"subscription": {"subscriptions": [subscription]}},
+        {"render": {**everything, "charts": [chart], **named}},
+        {"description_info": {"namespace": application.namespace}},
+        {"subscription_info": {"names": [name]}},
+    ]
+    malformed = [{**localizations[1], "overrides": [{"type": "Helm", "value": [planted]}]}]
+    wrong = [
+        {"manifest": {"definitions": [{**secret, "data": {"k": planted + "%"}}]}},
+        {"manifest": {"definitions": [secret], "state": "there"}},
+        {"localization": {"localizations": malformed}},
+        {"globalization": {"globalizations": globalizations, "unknown": True}},
+    ]
+    removing = [
+        {"subscription": {**named, "state": "absent"}},
+        {"localization": {"localizations": localizations, "state": "absent"}},
+        {"globalization": {"globalizations": globalizations, "state": "absent"}},
+        {"manifest": {"definitions": [secret], "state": "absent"}},
+        {"helm_chart": {"charts": [chart], "state": "absent"}},
+    ]
+    output, failed = "", []
+    for tasks in (changing, changing, wrong, removing):
+        named_tasks = [{f"clusternet.core.{module}": options for module, options in task.items()} for task in tasks]
+        run = play(*named_tasks, arguments=["-vvv", "--diff"])
+        failed.append([result["failed"] for result in run.results])
+        output += run.output
+        application.let_go() if tasks is removing else None
+    assert failed == [[False] * len(changing)] * 2 + [[True] * len(wrong), [False] * len(removing)], output
+    assert "hidden, digest" in output
+    assert [text for text in (planted, encoded, encoded.rstrip("=")[:-2]) if text in output] == []
 
 
 def test_a_hundred_subscriptions_cost_one_list_and_one_write_each(parent_kubeconfig: Path, parent: Client) -> None:

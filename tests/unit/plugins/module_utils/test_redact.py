@@ -2,7 +2,7 @@
 
 import json
 
-from ansible_collections.clusternet.core.plugins.module_utils.redact import Redactor
+from ansible_collections.clusternet.core.plugins.module_utils.redact import Redactor, private_texts
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,6 +23,19 @@ HOLDERS = st.sampled_from(
         {"kind": "ClusterRegistrationRequest", "metadata": {"name": "r"}, "status": {"token": PLANTED}},
         {"kind": "Description", "metadata": {"name": "d"}, "spec": {"raw": [PLANTED], "chartRaw": [PLANTED]}},
         {"kind": "HelmRelease", "metadata": {"name": "h"}, "spec": {"overrides": PLANTED}},
+        *(
+            {"kind": kind, "metadata": {"name": "o"}, "spec": {"feed": {"kind": "HelmChart"}, "overrides": overrides}}
+            for kind in ("Localization", "Globalization")
+            for overrides in (
+                [{"type": "Helm", "value": f'{{"auth": {{"password": "{PLANTED}"}}}}'}],
+                [{"type": "Helm", "value": f"auth: [{{password: {PLANTED}}}]"}],
+                [{"type": "Helm", "value": f"a: &a [{PLANTED}]\nb: *a"}],
+                [{"type": "JSONPatch", "value": f'[{{"op": "add", "path": "/a", "value": ["{PLANTED}"]}}]'}],
+                [{"type": "MergePatch", "value": f"{{ {PLANTED}"}],
+                [{"type": "MergePatch", "value": f"# {PLANTED}"}, PLANTED],
+                PLANTED,
+            )
+        ),
     ]
 )
 
@@ -34,6 +47,50 @@ def test_planted_secrets_never_show_however_deep(holder, path, other):
         value = [other, value] if key is None else {key: value, "other": other}
     shown = json.dumps(Redactor().hide(value))
     assert PLANTED not in shown
+
+
+def localization(value, kind="HelmChart", how="Helm"):
+    spec = {"feed": {"kind": kind, "name": "c"}, "overrides": [{"name": "o", "type": how, "value": value}]}
+    return {"kind": "Localization", "metadata": {"name": "l"}, "spec": spec}
+
+
+def shown_value(redactor, *arguments, **options):
+    return redactor.hide(localization(*arguments, **options))["spec"]["overrides"][0]["value"]
+
+
+def test_the_keys_of_an_override_show_which_changes():
+    redactor = Redactor()
+    before = shown_value(redactor, '{"auth": {"user": "a", "password": "b"}, "ports": [1, 2]}')
+    after = shown_value(redactor, "auth: {user: a, password: c}\nports: [1, 2]")
+    assert before["auth"]["user"] == after["auth"]["user"]
+    assert before["auth"]["password"] != after["auth"]["password"]
+    assert before["ports"] == after["ports"]
+    assert len(before["ports"]) == 2
+
+
+def test_a_json_patch_shows_its_operations_without_values():
+    patch = [{"op": "replace", "path": "/spec/a", "value": PLANTED}, {"op": "move", "from": "/b", "path": "/c"}]
+    shown = shown_value(Redactor(), json.dumps(patch), how="JSONPatch")
+    assert shown == [{**patch[0], "value": shown[0]["value"]}, patch[1]]
+    assert PLANTED not in json.dumps(shown)
+
+
+def test_show_values_shows_overrides_and_charts_but_never_what_is_in_secrets():
+    redactor = Redactor(show_values=True)
+    assert shown_value(redactor, "a: b") == "a: b"
+    assert redactor.values({"a": "b"}) == {"a": "b"}
+    assert PLANTED not in json.dumps(redactor.hide(localization(f"data: {{k: {PLANTED}}}", kind="Secret")))
+    assert PLANTED not in json.dumps(
+        redactor.hide({"kind": "Secret", "metadata": {"name": "s"}, "data": {"k": PLANTED}})
+    )
+
+
+def test_private_texts_are_those_that_are_hidden_in_every_form_they_have():
+    secret = {"kind": "Secret", "metadata": {"name": "s"}, "data": {"k": "cGxhaW4="}, "stringData": {"k": "text"}}
+    override = {"feed": {"kind": "HelmChart"}, "overrides": [{"type": "Helm", "value": "a: {b: [deep]}"}]}
+    data = {"feed": {"kind": "HelmChart"}, "overrides": [{"type": "Helm", "value": {"a": "leaf"}}]}
+    found = set(private_texts([{"other": secret}, override, data]))
+    assert found == {"cGxhaW4=", "plain", "text", "a: {b: [deep]}", "deep", "leaf"}
 
 
 @given(JSON)
