@@ -5,6 +5,7 @@ purpose, the test says so.
 """
 
 import pytest
+from clusternet_engine.model.rbac import namespace_rules
 from deployment import CLUSTERS, HEARTBEAT, SYSTEM
 
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
@@ -178,7 +179,8 @@ def test_cluster_role_is_narrower(deployment, cluster_id):
 
 
 @pytest.mark.parametrize("kind", ["roles", "rolebindings"])
-def test_rights_in_the_namespace(deployment, namespace, account, kind):
+def test_rights_in_the_namespace(deployment, child, namespace, account, kind):
+    """The reference grants everything in the namespace; here a cluster has the rights that its agent uses."""
     found = deployment.parent.get(f"{RBAC}/namespaces/{namespace}/{kind}/{ROLE}")
     assert found["metadata"]["labels"] == {
         CREATED_BY: "clusternet-controller-manager",
@@ -186,7 +188,7 @@ def test_rights_in_the_namespace(deployment, namespace, account, kind):
     }
     assert found["metadata"]["annotations"] == AUTOUPDATE
     if kind == "roles":
-        assert found["rules"] == [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]
+        assert found["rules"] == namespace_rules(child, account["metadata"]["name"])
     else:
         assert_binds(found, "Role", ROLE, account, namespace)
 

@@ -156,6 +156,7 @@ def _render(template: str, port: int) -> list[Object]:
         "clusternet_hub_reserved_namespace": "clusternet-reserved",
         "clusternet_hub_secure_port": port,
         "clusternet_hub_proxy_subjects": [],
+        "clusternet_hub_child_rights": "agent",
         "__clusternet_hub_advertise_address": "localhost",
     }
     environment = Environment(autoescape=False)

@@ -109,17 +109,22 @@ async def test_the_credential_may_do_what_it_should_and_nothing_else(applicant, 
         async def may() -> bool:
             try:
                 await acting.get(CLUSTER_REGISTRATION_REQUESTS, child.request_name)
-                await acting.list(SECRETS, namespace)
+                await acting.list(MANAGED_CLUSTERS, namespace)
             except Forbidden:
                 return False
             return True
 
         await eventually(may)
-        await acting.create(CONFIG_MAPS, {"metadata": {"name": "mine", "namespace": namespace}, "data": {}})
+        own = await acting.get(SECRETS, (await child.only(SERVICE_ACCOUNTS))["metadata"]["name"], namespace)
+        assert own["data"]["token"] == status["token"]
         for attempt in (
+            acting.create(CONFIG_MAPS, {"metadata": {"name": "mine", "namespace": namespace}, "data": {}}),
+            acting.list(SECRETS, namespace),
+            acting.list(ROLES, namespace),
+            acting.get(NAMESPACES, namespace),
             acting.get(CLUSTER_REGISTRATION_REQUESTS, other.request_name),
             acting.list(CLUSTER_REGISTRATION_REQUESTS),
-            acting.list(SECRETS, others["dedicatedNamespace"]),
+            acting.list(MANAGED_CLUSTERS, others["dedicatedNamespace"]),
             acting.get(SECRETS, "clusternet-hub", SYSTEM),
             acting.list(MANAGED_CLUSTERS),
             acting.get(NAMESPACES, others["dedicatedNamespace"]),
@@ -277,12 +282,12 @@ async def test_a_deleted_credential_is_renewed(applicant, parent, lab, resource)
 
     await eventually(renewed)
     async with await acts_as_child(lab, await child.approved()) as acting:
-        await acting.list(SECRETS, before["dedicatedNamespace"])
+        await acting.list(MANAGED_CLUSTERS, before["dedicatedNamespace"])
     async with await acts_as_child(lab, before) as acting:
 
         async def refused():
             try:
-                await acting.list(SECRETS, before["dedicatedNamespace"])
+                await acting.list(MANAGED_CLUSTERS, before["dedicatedNamespace"])
             except (Unauthorized, Forbidden):
                 return True
             return False
@@ -337,6 +342,22 @@ async def test_changed_permissions_are_put_right_unless_autoupdate_is_off(applic
     await parent.delete(MANAGED_CLUSTERS, child.spec["clusterName"], (await child.status())["dedicatedNamespace"])
     await eventually(lambda: child.all_of(MANAGED_CLUSTERS), 10, "the hub has looked at the cluster")
     assert not (await parent.get(CLUSTER_ROLES, child.request_name))["rules"]
+
+
+async def test_a_role_with_all_rights_is_narrowed(applicant, parent):
+    """Hubs of former versions, and Clusternet's own, give a child all rights in its namespace."""
+    child = applicant()
+    await child.ask()
+    namespace = (await child.approved())["dedicatedNamespace"]
+    narrow = (await parent.get(ROLES, ROLE, namespace))["rules"]
+    assert not any("*" in (*rule["apiGroups"], *rule["resources"], *rule["verbs"]) for rule in narrow)
+    everything = {"rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]}
+    await parent.patch(ROLES, ROLE, everything, namespace)
+
+    async def narrowed():
+        return (await parent.get(ROLES, ROLE, namespace))["rules"] == narrow
+
+    await eventually(narrowed)
 
 
 async def test_a_binding_to_another_role_is_replaced(applicant, parent):

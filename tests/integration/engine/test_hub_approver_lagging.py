@@ -9,6 +9,7 @@ from clusternet_engine.hub.caches import Caches
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.events import EventRecorder
 from clusternet_engine.kube.resources import CLUSTER_REGISTRATION_REQUESTS, CLUSTER_ROLES
+from clusternet_engine.model.rbac import ChildRights
 from hub_site import SYSTEM, Applicant, eventually
 
 
@@ -27,6 +28,7 @@ async def test_a_cluster_that_is_out_gets_nothing_back(
         workers=2,
         reserved_namespaces=frozenset({SYSTEM}),
         initialization=False,
+        child_rights=ChildRights.AGENT,
     )
     one = applicant()
     await one.ask()

@@ -65,6 +65,7 @@ class Approver:
         workers: requests worked on at the same time.
         reserved_namespaces: namespaces no cluster may have for itself.
         initialization: whether new clusters have to be initialised first (feature gate ClusterInit).
+        child_rights: what children may do in their dedicated namespaces.
     """
 
     def __init__(
@@ -76,12 +77,14 @@ class Approver:
         workers: int,
         reserved_namespaces: frozenset[str],
         initialization: bool,
+        child_rights: rbac.ChildRights,
     ) -> None:
         self._client = client
         self._caches = caches
         self._recorder = recorder
         self._reserved_namespaces = reserved_namespaces
         self._initialization = initialization
+        self._child_rights = child_rights
         self._controller = Controller(
             NAME, self._reconcile, workers=workers, keys=lambda: map(object_key, caches.requests.items())
         )
@@ -143,10 +146,9 @@ class Approver:
         account = await self._account(request, namespace)
         account_name = account["metadata"]["name"]
         cluster, token, *_ = await _together(
-            self._managed_cluster(request, namespace),
+            self._managed_cluster_with_permissions(request, namespace, account_name),
             self._token(request, account),
             self._cluster_permissions(request, namespace, account_name),
-            self._namespace_permissions(request, namespace, account_name),
         )
         credential = rules.issued_credential(token, account["metadata"]["uid"])
         if credential is None:
@@ -185,6 +187,15 @@ class Approver:
             else:
                 return name
         raise AssertionError("names never end")
+
+    async def _managed_cluster_with_permissions(self, request: Object, namespace: str, account: str) -> Object:
+        """Have the ManagedCluster, then the Role, which names it."""
+        cluster = await self._managed_cluster(request, namespace)
+        binding = rbac.namespace_role_binding(namespace, account)
+        role = rbac.namespace_role(namespace, cluster["metadata"]["name"], account, self._child_rights)
+        await self._rbac(request, ROLES, self._caches.roles, role)
+        await self._bind(request, ROLE_BINDINGS, self._caches.role_bindings, binding)
+        return cluster
 
     async def _managed_cluster(self, request: Object, namespace: str) -> Object:
         spec, status = request["spec"], request.get("status") or {}
@@ -238,11 +249,6 @@ class Approver:
         binding = rbac.cluster_role_binding(cluster_id, namespace, account)
         await self._rbac(request, CLUSTER_ROLES, self._caches.cluster_roles, rbac.cluster_role(cluster_id))
         await self._bind(request, CLUSTER_ROLE_BINDINGS, self._caches.cluster_role_bindings, binding)
-
-    async def _namespace_permissions(self, request: Object, namespace: str, account: str) -> None:
-        binding = rbac.namespace_role_binding(namespace, account)
-        await self._rbac(request, ROLES, self._caches.roles, rbac.namespace_role(namespace))
-        await self._bind(request, ROLE_BINDINGS, self._caches.role_bindings, binding)
 
     async def _bind(self, request: Object, resource: Resource, cache: Informer, wanted: Object) -> None:
         """As `_rbac`; waits for a role just made, which the API server looks up in a cache that lags behind."""

@@ -26,6 +26,7 @@ from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.config import ClusterConfig
 from clusternet_engine.model import constants as names
 from clusternet_engine.model import features
+from clusternet_engine.model.rbac import ChildRights
 from clusternet_engine.program import health_server, leader_elector, run_program, serving_tls
 
 PORT = 443
@@ -65,6 +66,14 @@ def make_hub_parser() -> argparse.ArgumentParser:
         default=names.RESERVED_NAMESPACE,
         metavar="NAMESPACE",
         help="namespace of Clusternet's own objects; no cluster may have it for itself",
+    )
+    group.add_argument(
+        "--child-rights",
+        type=ChildRights,
+        choices=list(ChildRights),
+        default=ChildRights.AGENT,
+        help="what a child may do in its namespace on the parent: what this project's agent does, or also what only "
+        "Clusternet's own agent does (take HelmReleases away, write EndpointSlices)",
     )
     add_helm_flag(parser)
     peers = parser.add_argument_group(
@@ -120,6 +129,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         reserved_namespace=arguments.reserved_namespace,
         gates=arguments.feature_gates,
         helm_binary=arguments.helm_binary,
+        child_rights=arguments.child_rights,
     )
     peering = PeerSettings(
         advertise_address=arguments.peer_advertise_address,

@@ -104,6 +104,7 @@ def _controllers(client: Client, caches: Caches, settings: Settings, tunnels: Tu
             workers=settings.workers,
             reserved_namespaces=frozenset({settings.system_namespace, settings.reserved_namespace}),
             initialization=initialization,
+            child_rights=settings.child_rights,
         ),
         lifecycle.NAME: Lifecycle(client, caches, recorder, workers=settings.workers, initialization=initialization),
         inventory.NAME: Inventory(client, caches, recorder, settings),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from clusternet_engine.model import features
+from clusternet_engine.model.rbac import ChildRights
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +20,7 @@ class Settings:
         reserved_namespace: where Manifests are kept.
         gates: feature gates.
         helm_binary: name or path of the program that installs charts.
+        child_rights: what children may do in their dedicated namespaces.
     """
 
     controllers: frozenset[str]
@@ -27,6 +29,7 @@ class Settings:
     reserved_namespace: str
     gates: Mapping[str, bool]
     helm_binary: str = "helm"
+    child_rights: ChildRights = ChildRights.AGENT
 
     def enabled(self, gate: str) -> bool:
         """Return whether a feature gate is on."""

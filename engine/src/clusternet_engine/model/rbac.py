@@ -1,6 +1,14 @@
-"""What an approved child may do on the parent, and when existing RBAC objects are brought up to date (spec/02 §6.2)."""
+"""Rights of an approved child on the parent, and when existing RBAC objects are brought up to date.
+
+A child gets a ClusterRole of its own (its registration request, its socket) and a Role in its dedicated namespace. That
+lists what an agent does there and nothing else: it tells of its cluster, deploys what the hub has rendered for it, and
+hands its deployer's credential over. The hub makes these roles without the right to escalate, so its own ClusterRole
+(in the role `hub`) must hold every rule that is given here.
+"""
 
 from __future__ import annotations
+
+from enum import StrEnum
 
 from clusternet_engine.kube.resources import (
     CLUSTER_ROLE_BINDINGS,
@@ -53,10 +61,53 @@ def cluster_role_binding(cluster_id: str, namespace: str, account: str) -> Objec
     )
 
 
-def namespace_role(namespace: str) -> Object:
-    """Return the Role by which a child may do everything in its dedicated namespace."""
-    everything = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}
-    return _object(ROLES, _namespace_metadata(namespace), rules=[everything])
+class ChildRights(StrEnum):
+    """Sets of rights that children can have in their dedicated namespaces."""
+
+    AGENT = "agent"
+    """What the agent of this project does."""
+    CLUSTERNET = "clusternet"
+    """Also what only Clusternet's own agent does: it takes HelmReleases away and copies EndpointSlices."""
+
+
+def namespace_rules(cluster: str, account: str, rights: ChildRights = ChildRights.AGENT) -> list[Object]:
+    """Return the rules of a child's Role in its dedicated namespace.
+
+    Args:
+        cluster: name of its ManagedCluster.
+        account: name of its ServiceAccount.
+        rights: the set of rights.
+    """
+    rules: list[Object] = [
+        # Find its ManagedCluster; only that one can be written: the status, and labels that sum up those of nodes.
+        _rule(names.CLUSTERS_GROUP, ["managedclusters"], ["get", "list", "watch"]),
+        _rule(names.CLUSTERS_GROUP, ["managedclusters", "managedclusters/status"], ["patch", "update"], [cluster]),
+        # Deploy what the hub has rendered; a finalizer keeps it until it is taken from the cluster.
+        _rule(names.APPS_GROUP, ["bases"], ["get", "list", "watch"]),
+        _rule(names.APPS_GROUP, ["descriptions", "helmreleases"], ["get", "list", "patch", "update", "watch"]),
+        _rule(names.APPS_GROUP, ["descriptions/status", "helmreleases/status"], ["patch", "update"]),
+        # Read what the hub has put there for it, and hand its deployer's credential over.
+        _rule("", ["secrets"], ["create", "get"]),
+        _rule("", ["secrets"], ["patch", "update"], [names.CHILD_DEPLOYER_SECRET]),
+        # Renew its own token.
+        _rule("", ["serviceaccounts/token"], ["create"], [account]),
+        _rule("", ["events"], ["create", "patch"]),
+    ]
+    if rights == ChildRights.CLUSTERNET:
+        rules += [
+            _rule(names.APPS_GROUP, ["helmreleases"], ["delete"]),
+            _rule(
+                "discovery.k8s.io",
+                ["endpointslices"],
+                ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"],
+            ),
+        ]
+    return rules
+
+
+def namespace_role(namespace: str, cluster: str, account: str, rights: ChildRights = ChildRights.AGENT) -> Object:
+    """Return the Role of a child in its dedicated namespace; see `namespace_rules`."""
+    return _object(ROLES, _namespace_metadata(namespace), rules=namespace_rules(cluster, account, rights))
 
 
 def namespace_role_binding(namespace: str, account: str) -> Object:
@@ -92,6 +143,11 @@ def _comparable(obj: Object) -> Object:
     if "subjects" not in obj:
         return obj
     return {**obj, "subjects": [{"apiGroup": "", **subject} for subject in obj["subjects"]]}
+
+
+def _rule(group: str, resources: list[str], verbs: list[str], only: list[str] | None = None) -> Object:
+    rule: Object = {"apiGroups": [group], "resources": resources, "verbs": verbs}
+    return {**rule, "resourceNames": only} if only else rule
 
 
 def _binding(kind: str, role: str, namespace: str, account: str) -> Object:

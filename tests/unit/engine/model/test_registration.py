@@ -189,7 +189,7 @@ def test_statuses():
     [
         rbac.cluster_role(ID),
         rbac.cluster_role_binding(ID, "ns", "sa"),
-        rbac.namespace_role("ns"),
+        rbac.namespace_role("ns", "c", "sa"),
         rbac.namespace_role_binding("ns", "sa"),
     ],
 )
