@@ -34,7 +34,7 @@ from clusternet_engine.model.applied import (
 )
 from clusternet_engine.model.drift import drifted, outdated
 from clusternet_engine.model.feeds import feed_text
-from clusternet_engine.model.manifest_statuses import fitting
+from clusternet_engine.model.manifest_statuses import fitting, observed
 
 _WORKERS = 10
 _STATUS_INTERVAL = 1.0
@@ -178,8 +178,7 @@ class Recovery:
             if not known:
                 return _STATUS_INTERVAL
             if live is not None:
-                status = {"observedStatus": live["status"]} if live.get("status") else {}
-                entries.append({**reference(obj), **status})
+                entries.append({**reference(obj), **observed(live)})
         told = {"manifestStatuses": fitting(description, entries)}
         before = (description.get("status") or {}).get("manifestStatuses")
         if self._statuses.says(description, told) or not (entries or before):

@@ -13,22 +13,23 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 import aiohttp
-import orjson
 
 from clusternet_engine import metrics
 from clusternet_engine.kube.config import ClusterConfig
 from clusternet_engine.kube.connections import network_connector, proxy, tls
 from clusternet_engine.kube.credentials import token_source
+from clusternet_engine.kube.decoding import EVENT, LIST, OBJECT, NotJSON, decode_aside, encode, marked
 from clusternet_engine.kube.errors import (
     ClientClosed,
     ConnectionFailed,
     Expired,
+    Invalid,
     error_from_response,
     retry_after_seconds,
 )
 from clusternet_engine.kube.ratelimit import TokenBucket
 from clusternet_engine.kube.resources import Object, Resource, object_key
-from clusternet_engine.kube.watch import MalformedEvent, WatchDecoder, WatchEvent
+from clusternet_engine.kube.watch import MalformedEvent, WatchDecoder, WatchEvent, not_json
 
 REQUEST_TIMEOUT = 30.0
 """Seconds a request may take, with its rate limit, retries and body."""
@@ -172,14 +173,14 @@ class Client:
     async def _pages(self, resource: Resource, path: str, query: dict[str, str]) -> ObjectList:
         result = ObjectList()
         while True:
-            page = await self._json("GET", path, params=query)
+            page, cut = await self._answer("GET", path, params=query, around=LIST)
             items, metadata = page.get("items") or [], page.get("metadata") or {}
             try:
                 for item in items:
                     object_key(item)
                     item.setdefault("apiVersion", resource.api_version)
                     item.setdefault("kind", resource.kind)
-                result.items += items
+                result.items += map(marked, items) if cut else items
                 result.resource_version = metadata["resourceVersion"]
             except (KeyError, TypeError, AttributeError):
                 # Taken for an empty list, somebody else's JSON would delete everything from an informer's cache.
@@ -296,8 +297,12 @@ class Client:
                         body = await response.read()
                     raise error_from_response("WATCH", path, response.status, response.headers, body)
                 async for chunk in response.content.iter_any():
-                    for event in decoder.feed(chunk):
-                        yield event
+                    for line in decoder.lines(chunk):
+                        try:
+                            value, cut = await decode_aside(line, EVENT)
+                        except NotJSON:
+                            raise not_json(line) from None
+                        yield decoder.event(line, value, cut)
         if decoder.partial:
             raise ConnectionFailed(url, "closed", "the watch ended in the middle of an event")
 
@@ -374,18 +379,35 @@ class Client:
         body: Any = None,
         content_type: str = "application/json",
     ) -> Object:
-        data = None if body is None else orjson.dumps(body)
+        answer, cut = await self._answer(method, path, params=params, body=body, content_type=content_type)
+        return marked(answer) if cut else answer
+
+    async def _answer(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Any = None,
+        content_type: str = "application/json",
+        around: int = OBJECT,
+    ) -> tuple[Object, bool]:
+        """What the server answers, and whether parts of it were nested too deeply and are left out."""
+        try:
+            data = None if body is None else encode(body)
+        except ValueError as error:
+            raise Invalid(422, "Invalid", f"not sent: {error}", method=method, path=path) from None
         headers = {"Content-Type": content_type} if data else {}
         response = await self._send(method, path, params, data, headers, REQUEST_TIMEOUT)
         if response.status >= 300:
             raise error_from_response(method, path, response.status, response.headers, response.body)
         try:
-            answer = orjson.loads(response.body)
-        except orjson.JSONDecodeError:
-            answer = None
+            answer, cut = await decode_aside(response.body, around)
+        except NotJSON:
+            answer, cut = None, False
         if not isinstance(answer, dict):
             raise ConnectionFailed(f"{self.config.server}{path}", "malformed", "the answer is not a JSON object")
-        return answer
+        return answer, cut
 
     async def _send(
         self,

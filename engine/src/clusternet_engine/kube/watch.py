@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import orjson
-
+from clusternet_engine.kube.decoding import EVENT, NotJSON, decode, marked
 from clusternet_engine.kube.errors import error_from_status
 from clusternet_engine.kube.resources import Object
 
@@ -53,6 +52,18 @@ class WatchDecoder:
         :raises ApiError: the server sent an ``ERROR`` event (:class:`~clusternet_engine.kube.errors.Expired` for 410).
         :raises MalformedEvent: a line is not an event, or longer than :data:`MAX_LINE`.
         """
+        for line in self.lines(chunk):
+            try:
+                value, cut = decode(line, EVENT)
+            except NotJSON:
+                raise not_json(line) from None
+            yield self.event(line, value, cut)
+
+    def lines(self, chunk: bytes) -> Iterator[bytes]:
+        """The lines that this chunk completes, without blank ones.
+
+        :raises MalformedEvent: one is longer than :data:`MAX_LINE`.
+        """
         *complete, rest = chunk.split(b"\n")
         for line in complete:
             if self._pending:
@@ -60,18 +71,22 @@ class WatchDecoder:
                 self._pending.clear()
                 self._pending_size = 0
             if line and not line.isspace():
-                yield self._parse(line)
+                yield line
         if rest:
             self._pending.append(rest)
             self._pending_size += len(rest)
             if self._pending_size > MAX_LINE:
                 raise MalformedEvent(f"an event longer than {MAX_LINE} bytes")
 
-    def _parse(self, line: bytes) -> WatchEvent:
-        try:
-            event = orjson.loads(line)
-        except orjson.JSONDecodeError:
-            raise MalformedEvent(f"a line of {len(line)} bytes that is not JSON") from None
+    def event(self, line: bytes, event: Any, cut: bool) -> WatchEvent:
+        """The event of a line.
+
+        :param line: its text.
+        :param event: its value.
+        :param cut: whether parts of it were nested too deeply and are left out.
+        :raises ApiError: the server sent an ``ERROR`` event (:class:`~clusternet_engine.kube.errors.Expired` for 410).
+        :raises MalformedEvent: it is not an event.
+        """
         type_, obj = (event.get("type"), event.get("object")) if isinstance(event, dict) else (None, None)
         if not isinstance(type_, str) or type_ not in EVENT_TYPES or not isinstance(obj, dict):
             raise MalformedEvent(f"a line of {len(line)} bytes that is not a watch event")
@@ -83,4 +98,9 @@ class WatchDecoder:
             raise MalformedEvent(f"{type_} event of an object without metadata.resourceVersion")
         if type_ != "BOOKMARK" and not isinstance(metadata.get("name"), str):
             raise MalformedEvent(f"{type_} event of an object without a name")
-        return WatchEvent(type_, obj)
+        return WatchEvent(type_, marked(obj) if cut else obj)
+
+
+def not_json(line: bytes) -> MalformedEvent:
+    """The error for a line that is no JSON."""
+    return MalformedEvent(f"a line of {len(line)} bytes that is not JSON")

@@ -6,10 +6,19 @@ from collections.abc import Iterable
 
 import orjson
 
+from clusternet_engine.kube.nesting import MARK, is_incomplete
 from clusternet_engine.kube.resources import Object
 
 MAX_DESCRIPTION = 1_500_000
 """Bytes of a whole Description; the store takes 1.5 MiB."""
+
+
+def observed(live: Object) -> Object:
+    """Return what an entry of `manifestStatuses` says of an object: its status, without what is nested too deeply."""
+    status = live.get("status")
+    if is_incomplete(live) and isinstance(status, dict):
+        status = {key: value for key, value in status.items() if MARK.encode() not in orjson.dumps(value)}
+    return {"observedStatus": status} if status else {}
 
 
 def fitting(description: Object, entries: Iterable[Object]) -> list[Object]:

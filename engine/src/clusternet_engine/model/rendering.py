@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from clusternet_engine.kube.nesting import MAX_DEPTH, is_incomplete
 from clusternet_engine.kube.resources import Object
 from clusternet_engine.model import constants as names
 from clusternet_engine.model.feeds import chart_feed, feed_reference, feed_text, is_chart, manifest_references
@@ -16,6 +17,7 @@ VERIFYING_CHART = "VerifyingHelmChart"
 CHART_NOT_FOUND = "HelmChartNotFound"
 OVERRIDE_FAILED = "OverrideFailed"
 TOO_LARGE = "TooLarge"
+TOO_DEEP = "TooDeep"
 
 Find = Callable[[Object], list[Object]]
 """Gives the HelmChart, or the Manifests, that a feed means."""
@@ -114,6 +116,9 @@ def feed_problem(feed: Object, find: Find) -> Problem | None:
         return Problem(
             feed, FEED_MISSING, f"{feed_text(feed)} doesn't exist; create it, or take it out of the Subscription."
         )
+    if any(map(is_incomplete, found)):
+        text = f"{feed_text(feed)} is nested deeper than {MAX_DEPTH} levels, so it can't be published as it is."
+        return Problem(feed, TOO_DEEP, text)
     if not is_chart(feed):
         return None
     phase, status = chart_phase(found[0]), found[0].get("status") or {}

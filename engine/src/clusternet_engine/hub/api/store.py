@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import orjson
-
 from clusternet_engine.answers import refuse
 from clusternet_engine.kube.client import Client, Response
+from clusternet_engine.kube.decoding import LIST, decode, encode
 from clusternet_engine.kube.errors import AlreadyExists, ApiError, Conflict, NotFound, error_from_response
 from clusternet_engine.kube.informer import Informer
 from clusternet_engine.kube.resources import MANIFESTS, Object, Resource
@@ -99,7 +98,10 @@ class Store:
             raise _not_found(resource, name) from None
 
     async def _send(self, method: str, path: str, query: Mapping[str, str], body: Any = None) -> Object:
-        data = None if body is None else orjson.dumps(body)
+        try:
+            data = None if body is None else encode(body)
+        except ValueError as error:
+            raise refuse(422, f"the object can't be stored: {error}") from None
         response = await self._client.raw(method, path, params=query, body=data)
         return parsed(method, path, response)
 
@@ -112,7 +114,8 @@ def parsed(method: str, path: str, response: Response) -> Object:
     """
     if response.status >= 300:
         raise error_from_response(method, path, response.status, response.headers, response.body)
-    answer: Object = orjson.loads(response.body)
+    answer: Object
+    answer, _ = decode(response.body, LIST)
     return answer
 
 
