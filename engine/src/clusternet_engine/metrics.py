@@ -18,6 +18,14 @@ CLUSTERS_REGISTERED = Gauge("clusternet_clusters_registered", "ManagedClusters o
 CLUSTERS_READY = Gauge("clusternet_clusters_ready", "ManagedClusters whose condition Ready is True.")
 API_REQUESTS = Counter("clusternet_api_requests_total", "Answers of API servers by HTTP status.", ["method", "code"])
 INFORMER_LISTS = Counter("clusternet_informer_lists_total", "Full lists an informer made.", ["resource"])
+MALFORMED_OBJECTS = Gauge(
+    "clusternet_malformed_objects",
+    "Objects that are nested too deeply to be read whole, or that an index or a handler can't make use of.",
+    ["resource"],
+)
+HANDLER_FAILURES = Counter(
+    "clusternet_handler_failures_total", "Failures of indexes and handlers on one object.", ["resource"]
+)
 LEADER = Gauge("clusternet_leader", "1 while this process holds the lease.", ["lease"])
 TUNNELS = Gauge("clusternet_socket_connections_count", "Tunnels that are open.")
 TUNNEL_SECONDS = Histogram(

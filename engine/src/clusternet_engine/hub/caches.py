@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 from clusternet_engine.kube.client import Client
+from clusternet_engine.kube.faults import Listener
 from clusternet_engine.kube.informer import Informer
 from clusternet_engine.kube.resources import (
     BASES,
@@ -138,6 +140,16 @@ class Caches:
         """Wait until everything has been listed once; API servers may take their time to start, so without a limit."""
         while waiting := self.missing():
             await asyncio.gather(*(self._running[name].wait_synced(3600.0) for name in waiting))
+
+    @contextmanager
+    def faults_told(self, listener: Listener) -> Iterator[None]:
+        """Tell of every object that something is wrong with, those known already included, as long as this is open."""
+        ends = [informer.faults.listen(listener) for informer in self._running.values()]
+        try:
+            yield
+        finally:
+            for end in ends:
+                end()
 
     def missing(self) -> list[str]:
         """Return what hasn't been listed yet."""

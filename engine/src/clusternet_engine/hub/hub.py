@@ -79,22 +79,34 @@ class Hub:
     def __init__(self, client: Client, settings: Settings) -> None:
         self.caches = Caches(client, reserved_namespace=settings.reserved_namespace)
         self.tunnels = Tunnels()
-        controllers = _controllers(client, self.caches, settings, self.tunnels)
+        self._recorder = EventRecorder(client, names.HUB)
+        controllers = _controllers(client, self.caches, self._recorder, settings, self.tunnels)
         self._controllers = {name: controllers[name] for name in settings.controllers}
         metrics.CLUSTERS_REGISTERED.set_function(lambda: len(self.caches.clusters.items()))
         metrics.CLUSTERS_READY.set_function(lambda: sum(map(_is_ready, self.caches.clusters.items())))
 
     async def lead(self, lease: Object | None = None) -> None:
-        """Run the controllers until cancelled, as soon as everything has been listed."""
+        """Run the controllers until cancelled, as soon as everything has been listed.
+
+        Meanwhile events tell of objects that something is wrong with.
+        """
         await self.caches.wait_synced()
         log.info("leading; running %s", ", ".join(sorted(self._controllers)))
+        with self.caches.faults_told(self._tell_of_fault):
+            await self._run_controllers()
+
+    async def _run_controllers(self) -> None:
         async with asyncio.TaskGroup() as tasks:
             for name, controller in self._controllers.items():
                 tasks.create_task(controller.run(), name=name)
 
+    def _tell_of_fault(self, obj: Object, message: str) -> None:
+        self._recorder.note(obj, "Warning", names.MALFORMED_OBJECT, f"Not all of this object can be used: {message}")
 
-def _controllers(client: Client, caches: Caches, settings: Settings, tunnels: Tunnels) -> dict[str, Runs]:
-    recorder = EventRecorder(client, names.HUB)
+
+def _controllers(
+    client: Client, caches: Caches, recorder: EventRecorder, settings: Settings, tunnels: Tunnels
+) -> dict[str, Runs]:
     initialization = settings.enabled(features.CLUSTER_INIT)
     return {
         approver.NAME: Approver(

@@ -11,6 +11,12 @@ from clusternet_engine.kube.resources import Object, object_key
 log = logging.getLogger(__name__)
 
 IndexFunction = Callable[[Object], Iterable[str]]
+Failed = Callable[[Object, str, Exception], None]
+"""Told of an object, what has failed on it, and how."""
+
+
+def _log_failure(obj: Object, where: str, error: Exception) -> None:
+    log.error("%s failed on %s", where, object_key(obj), exc_info=error)
 
 
 class Change(NamedTuple):
@@ -34,9 +40,13 @@ class Change(NamedTuple):
 
 
 class Cache:
-    """Objects by key, and by the values that index functions give them. Objects in it must not be changed."""
+    """Objects by key, and by the values that index functions give them. Objects in it must not be changed.
 
-    def __init__(self) -> None:
+    :param failed: told when an index function fails on an object, which that index then does not find.
+    """
+
+    def __init__(self, failed: Failed = _log_failure) -> None:
+        self._failed = failed
         self._objects: dict[str, Object] = {}
         self._indexes: dict[str, _Index] = {}
 
@@ -58,7 +68,7 @@ class Cache:
         """
         if name in self._indexes:
             raise ValueError(f"index {name!r} exists")
-        index = self._indexes[name] = _Index(name, function)
+        index = self._indexes[name] = _Index(name, function, self._failed)
         for key, obj in self._objects.items():
             index.put(key, obj)
 
@@ -110,8 +120,9 @@ class Cache:
 class _Index:
     """Keys by value; remembers each key's values, so that removal does not depend on the object."""
 
-    def __init__(self, name: str, function: IndexFunction) -> None:
+    def __init__(self, name: str, function: IndexFunction, failed: Failed) -> None:
         self._name = name
+        self._failed = failed
         self._function = function
         self._keys: dict[str, dict[str, None]] = {}
         self._values: dict[str, tuple[str, ...]] = {}
@@ -122,8 +133,8 @@ class _Index:
     def put(self, key: str, obj: Object) -> None:
         try:
             values = tuple(dict.fromkeys(self._function(obj)))
-        except Exception:
-            log.exception("index %s failed on %s; it does not find this object", self._name, key)
+        except Exception as error:
+            self._failed(obj, f"index {self._name!r}", error)
             values = ()
         if values == self._values.get(key):
             return

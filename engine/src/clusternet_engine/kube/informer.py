@@ -14,7 +14,8 @@ from clusternet_engine.kube.cache import Cache, Change, IndexFunction
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.config import ConfigError
 from clusternet_engine.kube.errors import ApiError, ConnectionFailed, Expired
-from clusternet_engine.kube.resources import Object, Resource, make_key
+from clusternet_engine.kube.faults import Faults
+from clusternet_engine.kube.resources import Object, Resource, make_key, object_key
 from clusternet_engine.kube.watch import WatchEvent
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,9 @@ class Informer:
     and derives the changes in between. Objects are shared with every reader and must not be changed; they lack
     ``metadata.managedFields``.
 
+    An object that can't be read whole, or that an index or a handler fails on, stays known and harms no other one;
+    ``faults`` tells of it.
+
     :param namespace: ``None`` = all namespaces.
     :param keep: whether an object shall be known, where no selector can tell the server.
     """
@@ -56,7 +60,9 @@ class Informer:
         self._namespace = namespace
         self._label_selector = label_selector
         self._field_selector = field_selector
-        self._cache = Cache()
+        self.faults = Faults(resource.plural)
+        """Objects that are nested too deeply to be read whole, or that an index or a handler has failed on."""
+        self._cache = Cache(self.faults.failed)
         self._handlers: list[Handler] = []
         self._synced = asyncio.Event()
         self._last_error: Exception | None = None
@@ -102,11 +108,11 @@ class Informer:
     def add_handler(self, handler: Handler) -> None:
         """Call ``handler`` for every change from now on, and with ``ADDED`` for every object already known.
 
-        The cache is up to date when a handler runs. Handlers must be quick; an exception in one is logged.
+        The cache is up to date when a handler runs. Handlers must be quick; one that raises is a fault of the object.
         """
         self._handlers.append(handler)
         for obj in self._cache.items():
-            _call(handler, Change("ADDED", None, obj))
+            self._call(handler, Change("ADDED", None, obj))
 
     async def wait_synced(self, timeout: float) -> None:
         """Wait until the first list has arrived.
@@ -123,6 +129,12 @@ class Informer:
 
     async def run(self) -> None:
         """List and watch until cancelled."""
+        try:
+            await self._follow()
+        finally:
+            self.faults.clear()
+
+    async def _follow(self) -> None:
         backoff = Backoff(FIRST_DELAY, MAX_DELAY)
         while True:
             try:
@@ -160,7 +172,7 @@ class Informer:
         metrics.INFORMER_LISTS.labels(self._resource.plural).inc()
         for obj in listed.items:
             obj["metadata"].pop("managedFields", None)
-        changes = self._cache.replace(filter(self._keep, listed.items))
+        changes = self._cache.replace(filter(self._keeps, listed.items))
         self._resource_version = listed.resource_version
         self._synced.set()
         self._recovered()
@@ -201,8 +213,15 @@ class Informer:
         if event.type == "BOOKMARK":
             return
         event.object["metadata"].pop("managedFields", None)
-        gone = event.type == "DELETED" or not self._keep(event.object)
+        gone = event.type == "DELETED" or not self._keeps(event.object)
         self._emit(self._cache.remove(event.object) if gone else self._cache.put(event.object))
+
+    def _keeps(self, obj: Object) -> bool:
+        try:
+            return self._keep(obj)
+        except Exception:
+            log.exception("%s: can't tell whether to keep %s, so it isn't", self._resource.plural, object_key(obj))
+            return False
 
     def _recovered(self) -> None:
         if self._last_error is not None:
@@ -211,12 +230,20 @@ class Informer:
 
     def _emit(self, changes: Iterable[Change]) -> None:
         for change in changes:
-            for handler in self._handlers:
-                _call(handler, change)
+            if change.new is None:
+                self.faults.forget(change.object)
+                self._hand_out(change)
+            else:
+                with self.faults.handling(change.new):
+                    self._hand_out(change)
 
+    def _hand_out(self, change: Change) -> None:
+        for handler in self._handlers:
+            self._call(handler, change)
 
-def _call(handler: Handler, change: Change) -> None:
-    try:
-        handler(change)
-    except Exception:
-        log.exception("a handler failed on %s of %s", change.type, change.object["metadata"].get("name"))
+    def _call(self, handler: Handler, change: Change) -> None:
+        try:
+            handler(change)
+        except Exception as error:
+            noted = self.faults.failed_on_removal if change.new is None else self.faults.failed
+            noted(change.object, f"handler {getattr(handler, '__qualname__', 'of another kind')}", error)

@@ -124,6 +124,9 @@ SCHEDULED = "Scheduled"
 RENDERED = "Rendered"
 DEPLOYED = "Deployed"
 
+MALFORMED_OBJECT = "MalformedObject"
+"""Reason of events on objects that can't be read whole, or not be made use of."""
+
 # Kinds
 SUBSCRIPTION_KIND = "Subscription"
 FEED_INVENTORY_KIND = "FeedInventory"

@@ -9,11 +9,13 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
+from clusternet_engine import metrics
 from clusternet_engine.kube import informer as informer_module
 from clusternet_engine.kube.cache import Change
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.config import ClusterConfig
 from clusternet_engine.kube.informer import Informer
+from clusternet_engine.kube.nesting import is_incomplete
 from clusternet_engine.kube.resources import CONFIG_MAPS, object_key
 
 Until = Callable[[Callable[[], object]], Awaitable[None]]
@@ -300,3 +302,130 @@ async def test_random_weather(
         for value in ("0", "1", "2"):
             wanted = sorted(name for name, obj in server.objects.items() if obj["data"]["v"] == value)
             assert sorted(obj["metadata"]["name"] for obj in informer.by_index("v", value)) == wanted
+
+
+def deep_line(type_: str, name: str, version: int, levels: int) -> bytes:
+    status = '{"a":' * levels + "1" + "}" * levels
+    metadata = f'{{"name":"{name}","namespace":"default","uid":"u-{name}","resourceVersion":"{version}"}}'
+    return f'{{"type":"{type_}","object":{{"metadata":{metadata},"data":{{}},"status":{status}}}}}\n'.encode()
+
+
+@pytest.mark.parametrize("levels", [1_100, 9_000])
+async def test_an_object_nested_too_deeply_is_named_and_ends_no_watch(
+    server: Any, client: Client, until: Until, answers: Any, levels: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.put("a", v="1")
+    informer = Informer(client, CONFIG_MAPS)
+    told: list[tuple[str, str]] = []
+    replay = Replay()
+    informer.add_handler(replay)
+    informer.faults.listen(lambda obj, message: told.append((object_key(obj), message)))
+    async with running(informer):
+        await informer.wait_synced(10)
+        await until(lambda: server.watchers)
+        server.answers.append(
+            answers.raw_watch(
+                deep_line("ADDED", "deep", 5, levels),
+                deep_line("MODIFIED", "deep", 6, levels),
+                b'{"type":"ADDED","object":{"metadata":{"name":"after","namespace":"default","resourceVersion":"7"}}}\n',
+                deep_line("MODIFIED", "deep", 8, 10),
+                deep_line("MODIFIED", "deep", 9, levels),
+                deep_line("DELETED", "deep", 10, levels),
+                b'{"type":"ADDED","object":{"metadata":{"name":"last","namespace":"default","resourceVersion":"11"}}}\n',
+            )
+        )
+        server.cut_watches()
+        await until(lambda: informer.get("last", "default"))
+        assert informer.get("after", "default")
+        assert informer.get("deep", "default") is None
+        assert [change.type for change in replay.changes] == [
+            "ADDED", "ADDED", "MODIFIED", "ADDED", "MODIFIED", "MODIFIED", "DELETED", "ADDED",
+        ]  # fmt: skip
+    assert told == [("default/deep", "it is nested deeper than 200 levels; what is deeper is left out")] * 2
+    assert len(informer.faults) == 0
+    assert "not JSON" not in caplog.text
+
+
+@pytest.mark.parametrize("levels", [1_100, 9_000])
+async def test_an_object_nested_too_deeply_does_not_keep_the_rest_from_being_listed(
+    server: Any, client: Client, until: Until, answers: Any, levels: int
+) -> None:
+    item = deep_line("ADDED", "deep", 5, levels)[len('{"type":"ADDED","object":') : -2]
+    whole = b'{"metadata":{"name":"a","namespace":"default","resourceVersion":"4"}}'
+    page = b'{"metadata":{"resourceVersion":"6"},"items":[' + whole + b"," + item + b"]}"
+    server.answers.append(answers.raw_watch(page))
+    informer = Informer(client, CONFIG_MAPS)
+    async with running(informer):
+        await informer.wait_synced(10)
+        assert [obj["metadata"]["name"] for obj in informer.items()] == ["a", "deep"]
+        assert [is_incomplete(obj) for obj in informer.items()] == [False, True]
+        assert informer.get("deep", "default")["kind"] == "ConfigMap"
+        late: list[str] = []
+        end = informer.faults.listen(lambda obj, message: late.append(object_key(obj)))
+        assert late == ["default/deep"]
+        end()
+
+
+async def test_what_fails_on_one_object_stops_no_other(
+    server: Any, client: Client, until: Until, caplog: pytest.LogCaptureFixture
+) -> None:
+    def n_of(obj: Any) -> list[str]:
+        return [obj["data"]["n"]]
+
+    def bad_handler(change: Change) -> None:
+        if "n" not in change.object["data"]:
+            raise KeyError("the secret content")
+
+    server.put("bad")
+    server.put("good", n="1")
+    informer = Informer(client, CONFIG_MAPS)
+    informer.add_index("n", n_of)
+    informer.add_handler(bad_handler)
+    replay = Replay()
+    informer.add_handler(replay)
+    told: list[str] = []
+    informer.faults.listen(lambda obj, message: told.append(f"{object_key(obj)}: {message}"))
+    failures = metrics.HANDLER_FAILURES.labels("configmaps")._value.get()
+    malformed = metrics.MALFORMED_OBJECTS.labels("configmaps")._value.get()
+    async with running(informer):
+        await informer.wait_synced(10)
+        assert set(replay.objects) == {"default/bad", "default/good"}
+        assert [obj["metadata"]["name"] for obj in informer.by_index("n", "1")] == ["good"]
+        assert told == [
+            "default/bad: index 'n' can't make use of it (KeyError)",
+            f"default/bad: handler {bad_handler.__qualname__} can't make use of it (KeyError)",
+        ]
+        assert metrics.HANDLER_FAILURES.labels("configmaps")._value.get() == failures + 2
+        assert metrics.MALFORMED_OBJECTS.labels("configmaps")._value.get() == malformed + 1
+        server.forget_history()
+        server.cut_watches()
+        server.put("new", n="2")
+        await until(lambda: informer.get("new", "default"))
+        assert len(told) == 2, "the same version is told of once, listed again or not"
+        server.put("bad", other="still")
+        await until(lambda: (informer.get("bad", "default") or {})["data"] == {"other": "still"})
+        assert len(told) == 2, "what is wrong with the next version, too, is told of once"
+        assert len(informer.faults) == 1
+        server.put("bad", n="3")
+        await until(lambda: informer.by_index("n", "3"))
+        assert len(informer.faults) == 0
+        server.put("bad")
+        await until(lambda: len(told) == 4)
+        assert len(informer.faults) == 1
+        server.delete("bad")
+        await until(lambda: not informer.get("bad", "default"))
+        assert len(informer.faults) == 0
+        assert metrics.MALFORMED_OBJECTS.labels("configmaps")._value.get() == malformed
+    assert "failed on its removal" in caplog.text
+
+
+async def test_an_object_whose_keeping_cannot_be_told_stops_no_other(server: Any, client: Client, until: Until) -> None:
+    server.put("bad")
+    server.put("good", n="1")
+    informer = Informer(client, CONFIG_MAPS, keep=lambda obj: obj["data"]["n"] == "1")
+    async with running(informer):
+        await informer.wait_synced(10)
+        server.put("worse")
+        server.put("better", n="1")
+        await until(lambda: informer.get("better", "default"))
+        assert sorted(obj["metadata"]["name"] for obj in informer.items()) == ["better", "good"]
