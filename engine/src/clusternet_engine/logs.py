@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import encodings.unicode_escape  # noqa: F401 - Python would open its file at the first use, when none may be left
 import logging
 import re
 import sys

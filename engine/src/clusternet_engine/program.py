@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import resource
 import signal
 import sys
 from collections.abc import Coroutine, Mapping
@@ -19,6 +20,8 @@ from clusternet_engine.serving import Check, Handler, HealthServer, ServingTLS
 
 STOP_TIMEOUT = 5.0
 """Seconds a graceful stop may take."""
+MAX_DESCRIPTORS = 2**20
+"""File descriptors that are asked for at most."""
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +70,25 @@ def leader_elector(client: Client, election: LeaderElectionFlags) -> LeaderElect
 
 def run_program(work: Coroutine[None, None, None]) -> NoReturn:
     """Do the work as :func:`run_until_stopped` does, then end the process with its exit code."""
+    raise_descriptor_limit()
     sys.exit(asyncio.run(run_until_stopped(work)))
+
+
+def raise_descriptor_limit() -> int:
+    """Let this process have as many files and connections open as it may at most; return that number.
+
+    Each tunnel takes one, and most systems begin with 1,024.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MAX_DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        except (OSError, ValueError) as error:
+            log.warning("the limit of open files and connections stays %d instead of %d: %s", soft, wanted, error)
+            return soft
+    log.info("at most %d files and connections may be open", wanted)
+    return wanted
 
 
 async def run_until_stopped(work: Coroutine[None, None, None]) -> int:

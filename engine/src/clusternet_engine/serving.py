@@ -18,7 +18,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 
 from clusternet_engine.certificates import KeyPair, self_signed
-from clusternet_engine.kube.tls import load_key_pair
+from clusternet_engine.kube.tls import load_key_pair, unverified_context
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +46,8 @@ class ServingTLS:
     def __init__(self, pair: KeyPair | None = None) -> None:
         self._pair = pair or self_signed()
         self._trusted = b""
-        self._current = self._make()
-        self.context = self._make()
+        self._current: ssl.SSLContext | None = self._make(self._pair)
+        self.context = self._make(self._pair)
         self.context.sni_callback = self._choose
 
     @classmethod
@@ -63,19 +63,24 @@ class ServingTLS:
         """Use another certificate for connections to come.
 
         :raises ssl.SSLError: they are not PEM, or do not belong together.
+        :raises OSError: no file descriptor is left; the former certificate stays.
         """
+        self._current = self._make(pair)
         self._pair = pair
-        self._current = self._make()
 
     def trust(self, authorities: bytes) -> None:
         """Accept client certificates of these authorities, PEM, for connections to come.
 
         :raises ssl.SSLError: they are not PEM.
         """
+        if authorities:
+            unverified_context().load_verify_locations(cadata=authorities.decode("ascii", "backslashreplace"))
         self._trusted = authorities
-        self._current = self._make()
+        # Made by the next handshake: making it may fail for want of file descriptors, and who isn't trusted any more
+        # must not be let in meanwhile.
+        self._current = None
 
-    def _make(self) -> ssl.SSLContext:
+    def _make(self, pair: KeyPair) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         # Clients of the same session may not be judged by authorities that have been replaced meanwhile.
         context.options |= ssl.OP_NO_TICKET
@@ -83,11 +88,18 @@ class ServingTLS:
         context.verify_mode = ssl.CERT_OPTIONAL
         if self._trusted:
             context.load_verify_locations(cadata=self._trusted.decode("ascii", "backslashreplace"))
-        load_key_pair(context, self._pair.certificate, self._pair.key)
+        load_key_pair(context, pair.certificate, pair.key)
         return context
 
-    def _choose(self, connection: Any, name: str | None, context: ssl.SSLContext) -> None:
+    def _choose(self, connection: Any, name: str | None, context: ssl.SSLContext) -> int | None:
+        if self._current is None:
+            try:
+                self._current = self._make(self._pair)
+            except OSError as error:
+                log.warning("a TLS handshake fails: %s", error)
+                return int(ssl.AlertDescription.ALERT_DESCRIPTION_INTERNAL_ERROR)
         connection.context = self._current
+        return None
 
 
 class HealthServer:

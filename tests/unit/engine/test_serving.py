@@ -123,6 +123,29 @@ async def test_client_certificates_are_judged_by_the_authority_of_the_moment(por
         assert seen == [False, True, False]
 
 
+async def test_without_descriptors_the_certificate_stays_and_nobody_is_trusted_wrongly(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(24, "Too many open files")
+
+    authority = make_authority("test")
+    tls = ServingTLS(issue(authority, "test", ["127.0.0.1"]))
+    async with HealthServer("127.0.0.1", port, {}, tls=tls):
+        context = ssl.create_default_context(cadata=authority.certificate.decode())
+        with monkeypatch.context() as patched:
+            patched.setattr(serving, "load_key_pair", fail)
+            with pytest.raises(OSError, match="Too many open files"):
+                tls.serve_with(self_signed())
+            assert await ask(port, "/livez", context) == (200, "ok")
+            tls.trust(make_authority("other").certificate)
+            with pytest.raises(aiohttp.ClientError):
+                await ask(port, "/livez", context)
+        assert await ask(port, "/livez", context) == (200, "ok")
+        with pytest.raises(ssl.SSLError):
+            tls.trust(b"no PEM")
+
+
 async def test_port_0_serves_nothing() -> None:
     async with HealthServer("127.0.0.1", 0, {}):
         pass

@@ -18,6 +18,7 @@ import orjson
 
 from clusternet_engine.kube.config import ClusterConfig
 from clusternet_engine.kube.resources import Object
+from clusternet_engine.memory_files import descriptor_path, memory_file
 
 HISTORY = 5
 """Revisions of a release that are kept (spec/03 §8.3)."""
@@ -74,16 +75,20 @@ class Helm:
                 "install Helm 3 there, or name it with --helm-binary"
             )
         async with self._runs:
-            with ExitStack() as stack:
-                files = [_file(stack, "kubeconfig", kubeconfig(config))]
-                command = [program, *arguments, "--kubeconfig", _path(files[0])]
-                if archive is not None:
-                    files.append(_file(stack, "chart", archive))
-                    command = [_path(files[-1]) if argument == "{chart}" else argument for argument in command]
-                if values:
-                    files.append(_file(stack, "values", orjson.dumps(values)))
-                    command += ["--values", _path(files[-1])]
-                return await self._execute(command, files, timeout + _GRACE)
+            try:
+                with ExitStack() as stack:
+                    files = [stack.enter_context(memory_file("kubeconfig", kubeconfig(config)))]
+                    command = [program, *arguments, "--kubeconfig", descriptor_path(files[0])]
+                    if archive is not None:
+                        files.append(stack.enter_context(memory_file("chart", archive)))
+                        chart = descriptor_path(files[-1])
+                        command = [chart if argument == "{chart}" else argument for argument in command]
+                    if values:
+                        files.append(stack.enter_context(memory_file("values", orjson.dumps(values))))
+                        command += ["--values", descriptor_path(files[-1])]
+                    return await self._execute(command, files, timeout + _GRACE)
+            except OSError as error:
+                raise HelmFailed(f"{program} can't be run: {error.strerror}") from None
 
     async def _execute(self, command: list[str], files: list[int], timeout: float) -> str:
         pipe = asyncio.subprocess.PIPE
@@ -151,20 +156,6 @@ def kubeconfig(config: ClusterConfig) -> bytes:
         "current-context": "child",
     }
     return orjson.dumps(document)
-
-
-def _file(stack: ExitStack, name: str, content: bytes) -> int:
-    """Return a file that exists in memory only, so that nobody has to remove it after a kill."""
-    descriptor = os.memfd_create(name)
-    stack.callback(os.close, descriptor)
-    os.fchmod(descriptor, 0o600)
-    with open(descriptor, "wb", closefd=False) as file:
-        file.write(content)
-    return descriptor
-
-
-def _path(descriptor: int) -> str:
-    return f"/proc/self/fd/{descriptor}"
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:

@@ -44,6 +44,8 @@ _ANSWER_LIMIT = 4 * 2**20
 _KEPT_FOR = 30.0
 """Seconds in which the same chart isn't fetched again: one Subscription brings it to many clusters."""
 _KEPT = 16
+_KEPT_BYTES = 64 * 2**20
+"""Archives kept at the same time, and their bytes in all."""
 _MANIFEST_TYPES = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"
 _CHART_TYPE = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
 _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
@@ -108,14 +110,33 @@ class Repositories:
             while len(self._kept) >= _KEPT:
                 self._kept.pop(next(iter(self._kept)))
             work = _within(_FETCH_TIMEOUT, spec, credential, lambda access: access.archive(spec))
-            self._kept[key] = now + _KEPT_FOR, asyncio.create_task(work)
+            fetching = asyncio.create_task(work)
+            self._kept[key] = now + _KEPT_FOR, fetching
+            fetching.add_done_callback(self._fetched)
+            asyncio.get_running_loop().call_later(_KEPT_FOR, self._forget, key, fetching)
         task = self._kept[key][1]
         try:
             return await asyncio.shield(task)
         except (ChartMissing, RepositoryFailed):
-            if self._kept.get(key, (0.0, None))[1] is task:
-                del self._kept[key]
+            self._forget(key, task)
             raise
+
+    def _forget(self, key: tuple[Any, ...], task: asyncio.Task[bytes]) -> None:
+        if self._kept.get(key, (0.0, None))[1] is task:
+            del self._kept[key]
+
+    def _fetched(self, latest: asyncio.Task[bytes]) -> None:
+        """Drop the oldest archives when all of them together have become too large."""
+        sizes = {
+            key: len(task.result())
+            for key, (_, task) in self._kept.items()
+            if task.done() and not task.cancelled() and task.exception() is None
+        }
+        for key in list(sizes):
+            if sum(sizes.values()) <= _KEPT_BYTES or self._kept[key][1] is latest:
+                break
+            del sizes[key]
+            del self._kept[key]
 
 
 def _version(spec: Object) -> str:

@@ -16,6 +16,7 @@ from clusternet_engine.forwarding import Exchange, NoAnswer
 from clusternet_engine.gateway.credentials import ChildTokens
 from clusternet_engine.gateway.kubeconfig import Kubeconfigs
 from clusternet_engine.gateway.settings import Settings
+from clusternet_engine.kube.backoff import Backoff
 from clusternet_engine.kube.cache import Change
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.config import ConfigError
@@ -29,6 +30,7 @@ from clusternet_engine.model.proxying import direct_path, headers_to_parent, imp
 
 FIRST_LIST = 30.0
 """Seconds within which the ManagedClusters must have been listed."""
+FIRST_DELAY, MAX_DELAY = 0.5, 30.0
 _OFFER = f"/apis/{SOCKETS.api_version}"
 """What a parent has that offers the APIs of its children."""
 
@@ -196,13 +198,26 @@ class Gateway:
             self._changed.set()
 
     async def _keep_kubeconfigs(self) -> None:
-        """Write the kubeconfigs when the clusters are known and whenever others come or go; remove them in the end."""
+        """Write the kubeconfigs when the clusters are known and whenever others come or go; remove them in the end.
+
+        Raises:
+            OSError: the first ones can't be written; later ones are tried again.
+        """
         await self._clusters.wait_synced(FIRST_LIST)
+        backoff = Backoff(FIRST_DELAY, MAX_DELAY)
         try:
+            self._changed.clear()
+            self._kubeconfigs.write(self._clusters.items())
             while True:
-                self._changed.clear()
-                self._kubeconfigs.write(self._clusters.items())
                 await self._changed.wait()
+                self._changed.clear()
+                try:
+                    self._kubeconfigs.write(self._clusters.items())
+                    backoff.reset()
+                except OSError as error:
+                    log.warning("the kubeconfigs can't be written, trying again: %s", error)
+                    self._changed.set()
+                    await asyncio.sleep(backoff.next())
         finally:
             self._kubeconfigs.remove()
 

@@ -111,11 +111,12 @@ class Peering:
         """
         async with aiohttp.ClientSession() as client:
             try:
+                context = self._context(peer)
                 async with asyncio.timeout(DIAL_TIMEOUT):
                     websocket = await client.ws_connect(
                         peer.url,
                         headers=self._headers,
-                        ssl=self._context(peer),
+                        ssl=context,
                         autoping=False,
                         max_msg_size=MAX_MESSAGE,
                     )

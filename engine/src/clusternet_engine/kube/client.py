@@ -38,7 +38,7 @@ CONNECT_TIMEOUT = 10.0
 WATCH_TIMEOUT = (300.0, 600.0)
 """Seconds after which the server ends a watch; drawn at random, so that watches do not end together."""
 WATCH_SILENCE = 120.0
-"""Seconds without a byte after which a watch counts as broken; API servers send bookmarks every minute."""
+"""Seconds without a byte after which a watch is asked for anew; of quiet kinds there may be none for longer."""
 LIST_RESTARTS = 3
 """Times a list starts again because its continue token expired."""
 MAX_CONNECTIONS = 100
@@ -268,11 +268,14 @@ class Client:
     ) -> AsyncGenerator[WatchEvent, None]:
         """Changes after ``resource_version``, bookmarks included, until the server ends the watch.
 
+        It also ends after :data:`WATCH_SILENCE`: the connection may be dead, which the next watch finds out. Silence is
+        no failure, since API servers send bookmarks only for kinds that have changed while they run.
+
         Close the iterator (``contextlib.aclosing``) when leaving it early.
 
         :param timeout_seconds: when the server shall end it; ``None`` = :data:`WATCH_TIMEOUT`.
         :raises Expired: the server no longer knows the resource version; list again.
-        :raises ConnectionFailed: cut off, malformed, or silent for :data:`WATCH_SILENCE`.
+        :raises ConnectionFailed: cut off, also in the middle of an event, or malformed.
         """
         path = resource.path(namespace)
         seconds = timeout_seconds if timeout_seconds is not None else random.uniform(*WATCH_TIMEOUT)  # noqa: S311
@@ -296,13 +299,14 @@ class Client:
                     async with asyncio.timeout(REQUEST_TIMEOUT):
                         body = await response.read()
                     raise error_from_response("WATCH", path, response.status, response.headers, body)
-                async for chunk in response.content.iter_any():
-                    for line in decoder.lines(chunk):
-                        try:
-                            value, cut = await decode_aside(line, EVENT)
-                        except NotJSON:
-                            raise not_json(line) from None
-                        yield decoder.event(line, value, cut)
+                with contextlib.suppress(aiohttp.SocketTimeoutError):
+                    async for chunk in response.content.iter_any():
+                        for line in decoder.lines(chunk):
+                            try:
+                                value, cut = await decode_aside(line, EVENT)
+                            except NotJSON:
+                                raise not_json(line) from None
+                            yield decoder.event(line, value, cut)
         if decoder.partial:
             raise ConnectionFailed(url, "closed", "the watch ended in the middle of an event")
 

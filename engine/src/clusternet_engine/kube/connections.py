@@ -25,7 +25,7 @@ def network_connector(limit: int) -> aiohttp.TCPConnector:
 def tls(config: ClusterConfig) -> ssl.SSLContext | bool:
     """Return the TLS settings that a configuration asks for.
 
-    :raises ConfigError: CA or client certificate are unreadable.
+    :raises ConfigError: CA or client certificate are unreadable, or no file descriptor is left.
     """
     if config.server.startswith("http://"):
         return True
@@ -38,6 +38,8 @@ def tls(config: ClusterConfig) -> ssl.SSLContext | bool:
         )
     except ssl.SSLError as error:
         raise ConfigError(f"CA bundle, client certificate or client key of {config.server}: {error.reason}") from None
+    except OSError as error:
+        raise ConfigError(f"TLS settings for {config.server}: {error.strerror}") from None
 
 
 def proxy(config: ClusterConfig) -> str | None:

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import ssl
-import tempfile
-from pathlib import Path
 from typing import NoReturn
+
+from clusternet_engine.memory_files import descriptor_path, memory_file
 
 
 def load_key_pair(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
     """Load a PEM certificate and key into a context.
 
-    Python's ``ssl`` reads only files, so they stand for a moment in a folder of mode 0700, in a file of mode 0600.
+    Python's ``ssl`` reads only files, so they stand for a moment in one that exists in memory only.
 
     :raises ssl.SSLError: they are not PEM, do not belong together, or the key is encrypted.
+    :raises OSError: no file descriptor is left; that says nothing about the pair.
     """
-    with tempfile.TemporaryDirectory(prefix="clusternet-") as folder:
-        chain = Path(folder, "chain.pem")
-        with os.fdopen(os.open(chain, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(certificate.rstrip() + b"\n" + key)
-        context.load_cert_chain(chain, password=_refuse_encrypted)
+    with memory_file("key-pair", certificate.rstrip() + b"\n" + key) as descriptor:
+        context.load_cert_chain(descriptor_path(descriptor), password=_refuse_encrypted)
 
 
 def _refuse_encrypted() -> NoReturn:

@@ -16,6 +16,7 @@ from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.errors import AlreadyExists, ApiError, ConnectionFailed, NotFound
 from clusternet_engine.kube.informer import Informer
 from clusternet_engine.kube.resources import API_SERVICES, SECRETS, Object
+from clusternet_engine.kube.tls import load_key_pair, unverified_context
 from clusternet_engine.model import constants as names
 from clusternet_engine.serving import ServingTLS
 
@@ -91,7 +92,7 @@ class Trust:
                     issued_by, issued_at = authority, now
                     self._ready = True
                 await self._tell(bundle)
-            except (ApiError, ConnectionFailed) as error:
+            except (ApiError, ConnectionFailed, OSError) as error:
                 self._last_error = error
                 log.warning("serving certificate: %s", error)
                 await asyncio.sleep(backoff.next())
@@ -168,9 +169,13 @@ def _read(secret: Object) -> tuple[KeyPair, bytes]:
 
 
 def _remaining(pair: KeyPair, now: datetime) -> timedelta:
-    """Return how long an authority can still be used; nothing if it is unreadable."""
+    """Return how long an authority can still be used; nothing if it is unreadable.
+
+    Raises:
+        OSError: no file descriptor is left to find out with.
+    """
     try:
-        ServingTLS(pair)
+        load_key_pair(unverified_context(), pair.certificate, pair.key)
         return pair.remaining(now)
     except (ValueError, ssl.SSLError):
         return timedelta(0)
