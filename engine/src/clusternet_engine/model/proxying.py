@@ -88,6 +88,11 @@ class ChildCredential:
     certificate: bytes = field(default=b"", repr=False)
     key: bytes = field(default=b"", repr=False)
 
+    @property
+    def given(self) -> bool:
+        """Whether there is anything to prove who asks."""
+        return bool(self.token or self.certificate)
+
 
 def parse_proxy_path(path: str) -> ProxyPath:
     """Return the parts of what follows `proxy`, percent-encoded, e.g. `/https/10.0.0.1:8443/metrics`.

@@ -397,6 +397,35 @@ async def test_the_certificate_of_the_child_is_verified(site: Site) -> None:
     assert (await site.get("/direct/version"))["path"] == "/version"
 
 
+async def test_a_credential_goes_only_to_whom_the_ca_of_the_child_vouches_for(site: Site) -> None:
+    parent = {"X-Remote-User": "clusternet"}
+    token = parent | {"X-Remote-Extra-Clusternet-Token": "of-the-child"}
+    client = client_pair(site.child.authority)
+    certificate, key = (base64.b64encode(pem).decode() for pem in (client.certificate, client.key))
+    both = parent | {"X-Remote-Extra-Clusternet-Certificate": certificate, "X-Remote-Extra-Clusternet-Privatekey": key}
+    plain = TestServer(site.child.app(), host="127.0.0.1")
+    await plain.start_server()
+    await site.connect("127.0.0.0/8")
+    https, http = f"/https/127.0.0.1:{site.child_port}/x", f"/http/127.0.0.1:{plain.port}/x"
+    assert "Authorization" not in dict((await site.get(http, **token))["headers"])
+    assert dict((await site.get(https, **token))["headers"])["Authorization"] == "Bearer of-the-child"
+    asked = len(site.child.requests)
+    site.secret["data"] = {"ca.crt": base64.b64encode(make_authority("another").certificate).decode()}
+    for credential in (token, both):
+        for path in ("/direct/x", https):
+            assert "can't be verified" in await site.refused(path, 502, **credential)
+    del site.secret["data"]
+    for credential in (token, both):
+        for path in ("/direct/x", https):
+            assert "hasn't handed over the CA" in await site.refused(path, 503, **credential)
+    site.cluster["status"]["apiserverURL"] = f"http://127.0.0.1:{plain.port}"
+    assert "in clear" in await site.refused("/direct/x", 503, **token)
+    assert len(site.child.requests) == asked
+    assert (await site.get("/direct/x", **parent))["path"] == "/x"
+    assert (await site.get(https, **parent))["path"] == "/x"
+    await plain.close()
+
+
 async def test_redirects_are_passed_on(site: Site) -> None:
     async with site.request("GET", "/direct/redirect") as answer:
         assert (answer.status, answer.headers["Location"]) == (307, "https://child/elsewhere")

@@ -1,6 +1,7 @@
 """Requests to children, through the tunnels of their agents (spec/04 §5, §6).
 
-Connections to a child are used again. `%2F` in a path reaches the child as it was sent to the hub.
+Connections to a child are used again. `%2F` in a path reaches the child as it was sent to the hub. A credential for a
+child goes only over connections that are verified by the CA which its agent has handed over.
 """
 
 from __future__ import annotations
@@ -73,7 +74,8 @@ class Proxy:
             credential = child_credential(call.user.extra)
         except ValueError as error:
             raise refuse(400, str(error)) from None
-        target, authority = self._target(cluster, path)
+        target = self._target(cluster, path)
+        credential, authority = self._secured(cluster, path, target, credential)
         if self._tunnels.way(cluster_id) is None:
             name = f"{cluster['metadata']['namespace']}/{cluster['metadata']['name']}"
             if (cluster.get("status") or {}).get("useSocket"):
@@ -113,20 +115,39 @@ class Proxy:
             raise refuse(400, f"no cluster id is {cluster_id}")
         return cluster
 
-    def _target(self, cluster: Object, path: ProxyPath) -> tuple[Target, bytes | None]:
-        """Return where to connect to, and by which CA to verify it, if that is known."""
+    def _target(self, cluster: Object, path: ProxyPath) -> Target:
+        """Return where to connect to."""
         if path.form != DIRECT:
-            return Target(path.form, path.host, path.port), None
-        metadata = cluster["metadata"]
+            return Target(path.form, path.host, path.port)
         url = (cluster.get("status") or {}).get("apiserverURL")
         if not url:
-            raise refuse(
-                503, f"cluster {metadata['namespace']}/{metadata['name']} hasn't told the URL of its API server"
-            )
+            raise refuse(503, f"cluster {object_key(cluster)} hasn't told the URL of its API server")
         try:
-            return direct_target(url), self._authority(metadata["namespace"])
+            return direct_target(url)
         except ValueError as error:
             raise refuse(503, str(error)) from None
+
+    def _secured(
+        self, cluster: Object, path: ProxyPath, target: Target, credential: ChildCredential
+    ) -> tuple[ChildCredential, bytes | None]:
+        """Return the credential to send, and by which CA to verify who gets it; None if that is nobody's concern."""
+        if target.scheme == "http":
+            if path.form == DIRECT and credential.given:
+                raise refuse(503, f"cluster {object_key(cluster)} is reached in clear: no credential is sent there")
+            return ChildCredential(), None
+        try:
+            authority = self._authority(cluster["metadata"]["namespace"])
+        except ValueError as error:
+            raise refuse(503, str(error)) from None
+        if not credential.given:
+            return credential, authority if path.form == DIRECT else None
+        if authority is None:
+            raise refuse(
+                503,
+                f"cluster {object_key(cluster)} hasn't handed over the CA by which {target.host} could be verified: "
+                "no credential is sent there",
+            )
+        return credential, authority
 
     def _authority(self, namespace: str) -> bytes | None:
         secret = self._caches.child_credentials.get(names.CHILD_DEPLOYER_SECRET, namespace)
