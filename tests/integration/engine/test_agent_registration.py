@@ -1,11 +1,22 @@
 """The way of an agent to a Ready ManagedCluster, and what it says when it is stuck on the way."""
 
 import base64
+import json
 import re
+from contextlib import asynccontextmanager
 
 import pytest
-from clusternet_engine.kube.errors import NotFound
-from clusternet_engine.kube.resources import CLUSTER_REGISTRATION_REQUESTS, EVENTS, LEASES, MANAGED_CLUSTERS, SECRETS
+from clusternet_engine.kube.client import Client
+from clusternet_engine.kube.config import ClusterConfig
+from clusternet_engine.kube.errors import Forbidden, NotFound
+from clusternet_engine.kube.resources import (
+    CLUSTER_REGISTRATION_REQUESTS,
+    CLUSTER_ROLES,
+    EVENTS,
+    LEASES,
+    MANAGED_CLUSTERS,
+    SECRETS,
+)
 from hub_site import eventually
 from revival import revive_api_server
 
@@ -14,6 +25,29 @@ pytestmark = pytest.mark.usefixtures("hub")
 
 def decoded(secret):
     return {key: base64.b64decode(value) for key, value in secret["data"].items()}
+
+
+def claims(token):
+    """Return what a ServiceAccount's token says."""
+    payload = token.split(b".")[1]
+    return json.loads(base64.urlsafe_b64decode(payload + b"=" * (-len(payload) % 4)))
+
+
+@asynccontextmanager
+async def acting(lab, token):
+    """A client of the parent with a token."""
+    parent = lab.cluster("parent")
+    async with Client(ClusterConfig(server=parent.server, ca_data=parent.ca.read_bytes(), token=token)) as client:
+        yield client
+
+
+async def forbidden(attempt):
+    """Return whether a request is refused, not for want of a valid credential."""
+    try:
+        await attempt
+    except Forbidden:
+        return True
+    return False
 
 
 async def test_a_child_is_registered(site, lab):
@@ -46,10 +80,12 @@ async def test_a_child_is_registered(site, lab):
     }
     assert decoded(stored) == {
         "ca.crt": base64.b64decode(request["status"]["caCertificate"]),
-        "token": base64.b64decode(request["status"]["token"]),
+        "token": decoded(stored)["token"],
         "namespace": namespace.encode(),
         "apiserver-advertise-url": lab.cluster("parent").server.encode(),
     }
+
+    assert claims(decoded(stored)["token"])["sub"].startswith(f"system:serviceaccount:{namespace}:clusternet-")
 
     given = await site.parent.get(SECRETS, "child-cluster-deployer", namespace)
     own = await site.child.get(SECRETS, "clusternet-app-deployer", site.namespace)
@@ -224,19 +260,63 @@ async def test_a_missing_deployer_secret_is_named_while_the_cluster_is_ready(sit
     await site.reaches("Registered")
 
 
-async def test_a_refused_stored_credential_gives_way_to_the_token(site):
+async def test_a_lost_credential_is_issued_again_when_the_request_is_removed(site):
     await site.prepare()
     agent = site.start()
     await site.reaches("Registered")
+    before = await site.managed_cluster()
+    name = f"clusternet-{await site.identity()}"
+    await token_is_gone(site, name)
     assert agent.stop() < 5
     stored = await site.child.get(SECRETS, "parent-cluster", site.namespace)
-    token = stored["data"]["token"]
     stored["data"]["token"] = base64.b64encode(b"no.such.token").decode()
     await site.child.update(SECRETS, stored)
     site.start()
+    status = await site.reaches("RegisteredBefore")
+    assert "state: absent" in status["message"]
+    await site.parent.delete(CLUSTER_REGISTRATION_REQUESTS, name)
     await site.beats_again()
-    stored = await site.child.get(SECRETS, "parent-cluster", site.namespace)
-    assert stored["data"]["token"] == token
+    assert (await site.managed_cluster())["metadata"]["uid"] == before["metadata"]["uid"]
+
+
+async def token_is_gone(site, name):
+    """Wait until the hub has taken the token out of a request that stays approved."""
+
+    async def gone():
+        request = await site.parent.get(CLUSTER_REGISTRATION_REQUESTS, name)
+        assert request["status"]["result"] == "Approved"
+        return "token" not in request["status"]
+
+    await site.eventually(gone)
+
+
+async def test_a_registration_token_reads_no_request_but_its_own_until_the_first_heartbeat(site, hub, lab):
+    own, other = await site.bootstrap_token(), await site.bootstrap_token()
+    await site.prepare(token=own)
+    site.start()
+    await site.lease_is_held()
+    name = f"clusternet-{await site.identity()}"
+    async with acting(lab, own) as registrant, acting(lab, other) as stranger:
+        unseen, read = 0, 0
+
+        async def registered():
+            nonlocal unseen, read
+            assert await forbidden(stranger.get(CLUSTER_REGISTRATION_REQUESTS, name))
+            unseen += 1
+            read += not await forbidden(registrant.get(CLUSTER_REGISTRATION_REQUESTS, name))
+            return (await site.status()).get("reason") == "Registered"
+
+        await site.eventually(registered)
+        assert unseen
+        await token_is_gone(site, name)
+        await site.eventually(lambda: forbidden(registrant.get(CLUSTER_REGISTRATION_REQUESTS, name)))
+        assert await forbidden(registrant.list(CLUSTER_REGISTRATION_REQUESTS))
+        assert await forbidden(registrant.delete(CLUSTER_REGISTRATION_REQUESTS, name))
+    roles = [role["metadata"]["name"] for role in (await site.parent.list(CLUSTER_ROLES)).items]
+    assert f"{name}-registrant" not in roles
+    stored = decoded(await site.child.get(SECRETS, "parent-cluster", site.namespace))
+    async with acting(lab, stored["token"].decode()) as cluster:
+        assert "token" not in (await cluster.get(CLUSTER_REGISTRATION_REQUESTS, name))["status"]
 
 
 async def test_a_stored_credential_needs_no_valid_token(site):

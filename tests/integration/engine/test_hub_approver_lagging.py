@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 from clusternet_engine.hub.approver import Approver
 from clusternet_engine.hub.caches import Caches
+from clusternet_engine.hub.settings import RegistrationSettings
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.events import EventRecorder
 from clusternet_engine.kube.resources import CLUSTER_REGISTRATION_REQUESTS, CLUSTER_ROLES
@@ -29,6 +30,8 @@ async def test_a_cluster_that_is_out_gets_nothing_back(
         reserved_namespaces=frozenset({SYSTEM}),
         initialization=False,
         child_rights=ChildRights.AGENT,
+        system_namespace=SYSTEM,
+        settings=RegistrationSettings(),
     )
     one = applicant()
     await one.ask()

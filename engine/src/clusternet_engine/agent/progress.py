@@ -46,6 +46,7 @@ class Reason(StrEnum):
     REGISTRATION_INVALID = "RegistrationInvalid"
     REGISTRATION_PENDING = "RegistrationPending"
     REGISTRATION_DENIED = "RegistrationDenied"
+    REGISTERED_BEFORE = "RegisteredBefore"
     DEPLOYER_SECRET_MISSING = "DeployerSecretMissing"  # noqa: S105
     DEPLOYER_SECRET_FAILED = "DeployerSecretFailed"  # noqa: S105
     HEARTBEAT_FAILED = "HeartbeatFailed"
@@ -69,6 +70,7 @@ _STEPS = {
     Reason.REGISTRATION_INVALID: "request",
     Reason.REGISTRATION_PENDING: "approval",
     Reason.REGISTRATION_DENIED: "approval",
+    Reason.REGISTERED_BEFORE: "approval",
     Reason.DEPLOYER_SECRET_MISSING: "deployer",
     Reason.DEPLOYER_SECRET_FAILED: "deployer",
     Reason.HEARTBEAT_FAILED: "heartbeat",

@@ -33,7 +33,12 @@ from clusternet_engine.kube.backoff import Backoff
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.config import ConfigError
 from clusternet_engine.kube.errors import AlreadyExists, ApiError, ConnectionFailed, Forbidden, NotFound, Unauthorized
-from clusternet_engine.kube.resources import CLUSTER_REGISTRATION_REQUESTS, SECRETS, Object
+from clusternet_engine.kube.resources import (
+    CLUSTER_REGISTRATION_REQUESTS,
+    SECRETS,
+    SELF_SUBJECT_REVIEWS,
+    Object,
+)
 from clusternet_engine.model import constants as names
 from clusternet_engine.model.names import cluster_object_name
 
@@ -77,8 +82,14 @@ class Stuck(Exception):
         self.status = status
 
 
-def registration_request(settings: Settings, cluster_id: str) -> Object:
-    """Return the ClusterRegistrationRequest to post (spec/02 §5); an unset name is made from the prefix."""
+def registration_request(settings: Settings, cluster_id: str, registrant: str = "") -> Object:
+    """Return the ClusterRegistrationRequest to post (spec/02 §5); an unset name is made from the prefix.
+
+    Args:
+        settings: the agent's flags.
+        cluster_id: identity of this child.
+        registrant: the parent's user that posts it, who may read it then; empty if it isn't known.
+    """
     name = settings.cluster_name or f"{settings.cluster_name_prefix}-{_random_suffix()}"
     optional = {
         "clusterNamespace": settings.cluster_namespace,
@@ -94,6 +105,7 @@ def registration_request(settings: Settings, cluster_id: str) -> Object:
                 names.CLUSTER_ID_LABEL: cluster_id,
                 names.CLUSTER_NAME_LABEL: name,
             },
+            **({"annotations": {names.REGISTRANT_ANNOTATION: registrant}} if registrant else {}),
         },
         "spec": {
             "clusterId": cluster_id,
@@ -105,16 +117,31 @@ def registration_request(settings: Settings, cluster_id: str) -> Object:
     }
 
 
+async def _user(client: Client) -> str:
+    """Return as whom the parent knows a client; empty if it doesn't tell."""
+    review = {
+        "apiVersion": SELF_SUBJECT_REVIEWS.api_version,
+        "kind": SELF_SUBJECT_REVIEWS.kind,
+        "metadata": {},
+    }
+    try:
+        answer = await client.create(SELF_SUBJECT_REVIEWS, review)
+    except (Forbidden, NotFound):
+        return ""
+    return str(((answer.get("status") or {}).get("userInfo") or {}).get("username") or "")
+
+
 def _random_suffix() -> str:
     return "".join(randomness.choice(names.RANDOM_ALPHABET) for _ in range(names.RANDOM_LENGTH))
 
 
-def verdict(request: Object, url: str) -> Approval | Status:
+def verdict(request: Object, url: str, stored: ParentCredential | None = None) -> Approval | Status:
     """Return what the hub has decided: an approval, or the reason why there is none yet.
 
     Args:
         request: the ClusterRegistrationRequest as the parent has it.
         url: the URL by which the parent is reached.
+        stored: the credential by which the request was read. It stays if the request has none any more.
     """
     status = request.get("status") or {}
     result, message = status.get("result"), status.get("errorMessage") or ""
@@ -133,6 +160,8 @@ def verdict(request: Object, url: str) -> Approval | Status:
     except (binascii.Error, UnicodeDecodeError):
         token, ca_certificate = "", b""
     namespace, cluster = status.get("dedicatedNamespace") or "", status.get("managedClusterName") or ""
+    if not token and stored and stored.namespace == namespace:
+        token = stored.token
     if not (token and ca_certificate and namespace and cluster):
         return Status(Reason.REGISTRATION_PENDING, "the hub has approved the registration without a whole credential")
     labels = request["metadata"].get("labels") or {}
@@ -176,7 +205,7 @@ class Registrar:
     async def _attempt(self) -> Membership:
         source = await self._registration()
         secret = await self._child_secret(names.PARENT_CLUSTER_SECRET)
-        stored = parent_credential(secret, source.parent_url) if secret else None
+        stored = parent_credential(secret, source.parent_url, source.ca_certificate) if secret else None
         trusted_ca = await self._parent.trusted_ca(source, stored)
         approval = await self._approval(source, stored, trusted_ca)
         if approval.credential != stored:
@@ -208,40 +237,76 @@ class Registrar:
             if stored:
                 try:
                     async with self._parent.client(url, stored.token, trusted_ca) as client:
-                        return await self._poll(client, url)
+                        return await self._poll(client, url, stored)
                 except (Unauthorized, Forbidden) as refusal:
                     log.info("the parent refuses the stored credential (%d); trying the token", refusal.status)
             async with self._parent.client(url, source.token, trusted_ca) as client:
-                return await self._poll(client, url)
+                return await self._poll(client, url, None)
         except (ApiError, ConnectionFailed) as error:
             raise Stuck(diagnose(error, url)) from None
         except ConfigError as error:
             raise Stuck(Status(Reason.REGISTRATION_SECRET_INVALID, f"the CA of the parent: {error}")) from None
 
-    async def _poll(self, client: Client, url: str) -> Approval:
+    async def _poll(self, client: Client, url: str, stored: ParentCredential | None) -> Approval:
         """Return the approval once the request has it; the agent may read this one object, not watch it."""
         backoff = Backoff(0.02, 4)
         started = time.monotonic()
+        posted, worth_reading = False, stored is not None
         while True:
-            decision = verdict(await self._request(client), url)
+            request = await self._read(client, stored) if worth_reading else None
+            if request is None and (not posted or time.monotonic() - started > _PENDING_TOLD_AFTER):
+                request = await self._post(client)
+                posted = posted or request is not None
+                if request is None and not worth_reading:
+                    request = await self._read(client, stored)
+            worth_reading = True
+            decision = verdict(request, url, stored) if request else self._unread(posted=posted)
             if isinstance(decision, Approval):
                 return decision
             if decision.reason is Reason.REGISTRATION_DENIED or time.monotonic() - started > _PENDING_TOLD_AFTER:
                 self._progress.failed(Track.REGISTRATION, decision.reason, decision.message)
             await asyncio.sleep(backoff.next())
 
-    async def _request(self, client: Client) -> Object:
-        name = cluster_object_name(self._cluster_id)
+    async def _read(self, client: Client, stored: ParentCredential | None) -> Object | None:
+        """Return the request; None while it may not be read by the registration token, or isn't there.
+
+        Raises:
+            Forbidden: the stored credential may not read it.
+        """
         try:
-            return await client.get(CLUSTER_REGISTRATION_REQUESTS, name)
+            return await client.get(CLUSTER_REGISTRATION_REQUESTS, cluster_object_name(self._cluster_id))
         except NotFound:
-            body = registration_request(self._settings, self._cluster_id)
+            return None
+        except Forbidden:
+            if stored:
+                raise
+            return None
+
+    async def _post(self, client: Client) -> Object | None:
+        """Post the request and return it; None if the parent has one already."""
+        body = registration_request(self._settings, self._cluster_id, await _user(client))
         try:
             request = await client.create(CLUSTER_REGISTRATION_REQUESTS, body)
         except AlreadyExists:
-            return await client.get(CLUSTER_REGISTRATION_REQUESTS, name)
-        log.info("posted the registration request %s for the cluster %s", name, body["spec"]["clusterName"])
+            return None
+        log.info(
+            "posted the registration request %s for the cluster %s",
+            request["metadata"]["name"],
+            body["spec"]["clusterName"],
+        )
         return request
+
+    def _unread(self, *, posted: bool) -> Status:
+        """Say what it means that the request can't be read by the registration token."""
+        name = cluster_object_name(self._cluster_id)
+        if posted:
+            return Status(Reason.REGISTRATION_PENDING, f"the hub has not answered {name}; is it running?")
+        return Status(
+            Reason.REGISTERED_BEFORE,
+            f"the parent has {name} from before, and this registration token may not read it. If another one was in use"
+            " then, or this cluster has lost its credential, an administrator of the parent removes the request"
+            " (clusternet.core.registration, state: absent); it is posted anew at once",
+        )
 
     async def _store(self, approval: Approval, *, exists: bool) -> None:
         secret = parent_cluster_secret(

@@ -74,10 +74,16 @@ def registration(secret: Object) -> Registration:
     )
 
 
-def parent_credential(secret: Object, url: str) -> ParentCredential | None:
-    """Return the stored credential, or None when it is incomplete or was given by a parent with another URL.
+def parent_credential(secret: Object, url: str, ca_certificate: bytes | None = None) -> ParentCredential | None:
+    """Return the stored credential, or None when it is incomplete or was given by another parent.
 
-    The URLs must be equal byte for byte (spec/02 §1 step 3).
+    A parent is the same if its URL is, byte for byte, or if it is verified by the very CA that the stored one had: a
+    parent may get another URL, and a credential must not be shown to anybody else.
+
+    Args:
+        secret: the Secret `parent-cluster`.
+        url: the URL by which the parent is reached now.
+        ca_certificate: the CA bundle (PEM) by which it is verified, if one is given.
     """
     try:
         data = _decoded(secret)
@@ -86,10 +92,12 @@ def parent_credential(secret: Object, url: str) -> ParentCredential | None:
         )
     except (SecretInvalid, UnicodeDecodeError):
         return None
-    ca_certificate = data.get(names.CA_CERTIFICATE_KEY, b"")
-    if stored_url != url or not (namespace and token and ca_certificate):
+    stored_ca = data.get(names.CA_CERTIFICATE_KEY, b"")
+    if not (stored_url and namespace and token and stored_ca):
         return None
-    return ParentCredential(stored_url, namespace, token, ca_certificate)
+    if stored_url != url and (ca_certificate or b"").split() != stored_ca.split():
+        return None
+    return ParentCredential(stored_url, namespace, token, stored_ca)
 
 
 def parent_cluster_secret(

@@ -11,10 +11,12 @@ import asyncio
 import logging
 import time
 from collections.abc import Coroutine
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
 from clusternet_engine.hub.caches import BY_CLUSTER, BY_NAMESPACE, Caches, cluster_ids
+from clusternet_engine.hub.settings import RegistrationSettings
 from clusternet_engine.kube.cache import Change
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.controller import Controller
@@ -38,6 +40,7 @@ from clusternet_engine.kube.resources import (
 from clusternet_engine.model import constants as names
 from clusternet_engine.model import rbac
 from clusternet_engine.model import registration as rules
+from clusternet_engine.model.handover import Handovers
 from clusternet_engine.model.names import cluster_object_name, derived_names
 from clusternet_engine.model.registration import Obstacle, Reason
 
@@ -66,6 +69,8 @@ class Approver:
         reserved_namespaces: namespaces no cluster may have for itself.
         initialization: whether new clusters have to be initialised first (feature gate ClusterInit).
         child_rights: what children may do in their dedicated namespaces.
+        system_namespace: where the account is by which clusters register.
+        settings: how clusters register.
     """
 
     def __init__(
@@ -78,6 +83,8 @@ class Approver:
         reserved_namespaces: frozenset[str],
         initialization: bool,
         child_rights: rbac.ChildRights,
+        system_namespace: str,
+        settings: RegistrationSettings,
     ) -> None:
         self._client = client
         self._caches = caches
@@ -85,16 +92,20 @@ class Approver:
         self._reserved_namespaces = reserved_namespaces
         self._initialization = initialization
         self._child_rights = child_rights
-        self._controller = Controller(
-            NAME, self._reconcile, workers=workers, keys=lambda: map(object_key, caches.requests.items())
-        )
+        self._system_namespace = system_namespace
+        self._settings = settings
+        self._controller = Controller(NAME, self._reconcile, workers=workers, keys=self._keys)
+        self._handovers = Handovers()
         self._obstructed: dict[str, int] = {}
         self._waiting_for_token: dict[str, float] = {}
         caches.requests.add_handler(self._on_request)
         caches.namespaces.add_handler(self._on_owned)
         caches.clusters.add_handler(self._on_owned)
+        caches.clusters.add_handler(self._on_heartbeat)
         for informer in (caches.accounts, caches.tokens, caches.cluster_roles, caches.cluster_role_bindings):
             informer.add_handler(self._on_owned)
+        for informer in (caches.cluster_roles, caches.cluster_role_bindings):
+            informer.add_handler(self._on_readable)
         for informer in (caches.roles, caches.role_bindings):
             informer.add_handler(self._on_namespace_rbac)
 
@@ -102,7 +113,13 @@ class Approver:
         """Work until cancelled; begins with all requests there are."""
         self._obstructed.clear()
         self._waiting_for_token.clear()
+        self._handovers = Handovers()
         await self._controller.run()
+
+    def _keys(self) -> set[str]:
+        """Return the names of all requests, also of those that are gone and may still be read, if they come back."""
+        readable = (rbac.registrants_request(role["metadata"]["name"]) for role in self._caches.cluster_roles.items())
+        return {*map(object_key, self._caches.requests.items()), *filter(None, readable)}
 
     def _on_request(self, change: Change) -> None:
         self._controller.enqueue(change.object["metadata"]["name"])
@@ -117,6 +134,15 @@ class Approver:
         for name in self._obstructed:
             self._controller.enqueue(name)
 
+    def _on_readable(self, change: Change) -> None:
+        if name := rbac.registrants_request(change.object["metadata"]["name"]):
+            self._controller.enqueue(name)
+
+    def _on_heartbeat(self, change: Change) -> None:
+        name = cluster_object_name(change.object["spec"]["clusterId"])
+        if name in self._handovers:
+            self._controller.enqueue(name)
+
     def _on_namespace_rbac(self, change: Change) -> None:
         if change.type == "ADDED":
             return
@@ -126,12 +152,17 @@ class Approver:
 
     async def _reconcile(self, name: str) -> float | None:
         request = self._caches.requests.get(name)
-        if request is None or request["metadata"].get("deletionTimestamp") or rules.is_settled(request):
+        if request is not None and request["metadata"].get("deletionTimestamp"):
+            request = None
+        if request is None or rules.is_settled(request):
             self._obstructed.pop(name, None)
             self._waiting_for_token.pop(name, None)
+            self._handovers.forget(name)
+            await self._settle(name, request)
             return None
         try:
-            credential_missing = not await self._approve(request)
+            issued, _ = await _together(self._approve(request), self._settle(name, request))
+            credential_missing = not issued
         except Obstacle as obstacle:
             return await self._obstruct(request, obstacle)
         except (Forbidden, Invalid) as error:
@@ -155,12 +186,48 @@ class Approver:
             self._check_patience(request, token)
             return False
         self._waiting_for_token.pop(request["metadata"]["name"], None)
-        status = rules.approved_status(namespace, cluster["metadata"]["name"], credential)
-        if await self._write_status(request, status):
+        handed_over = await self._handed_over(request, cluster, credential[0])
+        status = rules.approved_status(namespace, cluster["metadata"]["name"], credential, handed_over=handed_over)
+        before = (request.get("status") or {}).get("result")
+        if await self._write_status(request, status) and before != names.APPROVED:
             where = f"{namespace}/{cluster['metadata']['name']}"
             log.info("approved %s as ManagedCluster %s", request["metadata"]["name"], where)
             await self._recorder.event(request, "Normal", names.APPROVED, f"registered as ManagedCluster {where}")
         return True
+
+    async def _handed_over(self, request: Object, cluster: Object, token: str) -> bool:
+        """Return whether the cluster has its token already; note it on the request when it has just shown it."""
+        name, credential = request["metadata"]["name"], rules.credential_id(token)
+        if rules.handed_over(request) == credential:
+            self._handovers.forget(name)
+            return True
+        heartbeat, now = str((cluster.get("status") or {}).get("lastObservedTime") or ""), time.monotonic()
+        if (request.get("status") or {}).get("token") != token:
+            self._handovers.offer(name, credential, heartbeat, now)
+        elif self._handovers.used(name, credential, heartbeat, now):
+            annotations = {names.HANDED_OVER_ANNOTATION: credential}
+            await self._client.patch(CLUSTER_REGISTRATION_REQUESTS, name, {"metadata": {"annotations": annotations}})
+        return False
+
+    async def _settle(self, name: str, request: Object | None) -> None:
+        """Let whoever posted a request read it as long as there is something to fetch, and no longer."""
+        registrant = ""
+        if request is not None and rules.is_open(request):
+            registrant = rules.registrant(request) or (
+                names.ANY_REGISTRANT if self._settings.nameless_registrants else ""
+            )
+        if request is not None and registrant:
+            binding = rbac.registrant_binding(name, registrant, self._system_namespace)
+            await self._rbac(request, CLUSTER_ROLES, self._caches.cluster_roles, rbac.registrant_role(name))
+            await self._bind(request, CLUSTER_ROLE_BINDINGS, self._caches.cluster_role_bindings, binding)
+            return
+        for resource, cache in (
+            (CLUSTER_ROLE_BINDINGS, self._caches.cluster_role_bindings),
+            (CLUSTER_ROLES, self._caches.cluster_roles),
+        ):
+            if cache.get(rbac.registrant_name(name)):
+                with suppress(NotFound):
+                    await self._client.delete(resource, rbac.registrant_name(name))
 
     async def _namespace(self, request: Object) -> str:
         spec, status = request["spec"], request.get("status") or {}

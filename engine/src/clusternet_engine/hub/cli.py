@@ -21,7 +21,7 @@ from clusternet_engine.flags import (
 from clusternet_engine.hub.api.server import ApiServer
 from clusternet_engine.hub.hub import CONTROLLERS, Hub
 from clusternet_engine.hub.peers import Peers
-from clusternet_engine.hub.settings import PeerSettings, Settings
+from clusternet_engine.hub.settings import PeerSettings, RegistrationSettings, Settings
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.config import ClusterConfig
 from clusternet_engine.model import constants as names
@@ -32,6 +32,7 @@ from clusternet_engine.program import health_server, leader_elector, run_program
 PORT = 443
 QPS = 500.0
 BURST = 1000
+REGISTRANT, ANY = "registrant", "any"
 """Clusternet's own defaults, 50 and 100, let 200 clusters wait 40 s for their registration; the API server has its own
 protection against too many requests."""
 
@@ -76,6 +77,14 @@ def make_hub_parser() -> argparse.ArgumentParser:
         "Clusternet's own agent does (take HelmReleases away, write EndpointSlices)",
     )
     add_helm_flag(parser)
+    registration = parser.add_argument_group("registration")
+    registration.add_argument(
+        "--registration-readers",
+        choices=(REGISTRANT, ANY),
+        default=REGISTRANT,
+        help=f"who reads a pending registration request, with the credential in it, that doesn't name who posted it:"
+        f" nobody ({REGISTRANT}), or everybody with a registration token ({ANY}), as Clusternet's own agents need it",
+    )
     peers = parser.add_argument_group(
         "other hubs",
         "With --leader-elect and the gate SocketConnection, replicas lend each other their tunnels.",
@@ -130,6 +139,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         gates=arguments.feature_gates,
         helm_binary=arguments.helm_binary,
         child_rights=arguments.child_rights,
+        registration=RegistrationSettings(nameless_registrants=arguments.registration_readers == ANY),
     )
     peering = PeerSettings(
         advertise_address=arguments.peer_advertise_address,

@@ -117,6 +117,8 @@ def _controllers(
             reserved_namespaces=frozenset({settings.system_namespace, settings.reserved_namespace}),
             initialization=initialization,
             child_rights=settings.child_rights,
+            system_namespace=settings.system_namespace,
+            settings=settings.registration,
         ),
         lifecycle.NAME: Lifecycle(client, caches, recorder, workers=settings.workers, initialization=initialization),
         inventory.NAME: Inventory(client, caches, recorder, settings),

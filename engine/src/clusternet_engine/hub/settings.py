@@ -10,6 +10,17 @@ from clusternet_engine.model.rbac import ChildRights
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RegistrationSettings:
+    """How clusters register.
+
+    Attributes:
+        nameless_registrants: whether every registration token may read pending requests that name no registrant.
+    """
+
+    nameless_registrants: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The hub's own flags (spec/05 §7), checked.
 
@@ -21,6 +32,7 @@ class Settings:
         gates: feature gates.
         helm_binary: name or path of the program that installs charts.
         child_rights: what children may do in their dedicated namespaces.
+        registration: how clusters register.
     """
 
     controllers: frozenset[str]
@@ -30,6 +42,7 @@ class Settings:
     gates: Mapping[str, bool]
     helm_binary: str = "helm"
     child_rights: ChildRights = ChildRights.AGENT
+    registration: RegistrationSettings = RegistrationSettings()
 
     def enabled(self, gate: str) -> bool:
         """Return whether a feature gate is on."""

@@ -51,6 +51,12 @@ RENDERED_FEEDS_ANNOTATION = "apps.clusternet.io/rendered-feeds"
 RENDERING_PROBLEMS_ANNOTATION = "apps.clusternet.io/rendering-problems"
 REBALANCE_ANNOTATION = "apps.clusternet.io/rebalance"
 """Not in Clusternet's own API: `"true"` on a Subscription divides replicas anew when clusters come, go or are lost."""
+REGISTRANT_ANNOTATION = "clusternet.io/registrant"
+"""Of registration requests, not in Clusternet's own API: the parent's user who posted one and reads the answer."""
+ANY_REGISTRANT = "*"
+"""Value of that annotation: whoever holds a registration token."""
+HANDED_OVER_ANNOTATION = "clusternet.io/handed-over-credential"
+"""Of registration requests, not in Clusternet's own API: which credential the cluster has used since it was issued."""
 SERVING_ANNOTATION = "clusternet.io/serving-at"
 """Of APIServices, not in Clusternet's own API: when the hub served although the parent's API server didn't ask it."""
 KUBECTL_LAST_APPLIED_ANNOTATION = "kubectl.kubernetes.io/last-applied-configuration"
@@ -150,6 +156,8 @@ CHILD_DEPLOYER_SECRET = "child-cluster-deployer"  # noqa: S105 - the name of a S
 REGISTRATION_SECRET = "clusternet-agent-cluster-registration"  # noqa: S105 - the name of a Secret
 APP_DEPLOYER = "clusternet-app-deployer"
 PROXY_USER = "clusternet"
+BOOTSTRAP_GROUP = "system:bootstrappers:clusternet:register-cluster-token"
+BOOTSTRAP_ACCOUNT = "cluster-bootstrap-use"
 MANAGED_CLUSTER_ROLE = "clusternet-managedcluster-role"
 
 # Hubs that find each other

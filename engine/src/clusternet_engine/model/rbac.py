@@ -21,6 +21,8 @@ from clusternet_engine.kube.resources import (
 from clusternet_engine.model import constants as names
 from clusternet_engine.model.names import cluster_object_name
 
+_REGISTRANT_SUFFIX = "-registrant"
+
 
 def cluster_rules(cluster_id: str) -> list[Object]:
     """Return the rules of a child's ClusterRole.
@@ -108,6 +110,43 @@ def namespace_rules(cluster: str, account: str, rights: ChildRights = ChildRight
 def namespace_role(namespace: str, cluster: str, account: str, rights: ChildRights = ChildRights.AGENT) -> Object:
     """Return the Role of a child in its dedicated namespace; see `namespace_rules`."""
     return _object(ROLES, _namespace_metadata(namespace), rules=namespace_rules(cluster, account, rights))
+
+
+def registrant_name(request: str) -> str:
+    """Return the name of what lets somebody read a request, by the request's name."""
+    return request + _REGISTRANT_SUFFIX
+
+
+def registrants_request(name: str) -> str | None:
+    """Return the name of the request that somebody may read by an object of this name; None if it isn't for that."""
+    return name.removesuffix(_REGISTRANT_SUFFIX) if name.endswith(_REGISTRANT_SUFFIX) else None
+
+
+def registrant_role(request: str) -> Object:
+    """Return the ClusterRole by which whoever posted a request may read this one."""
+    rule = _rule(names.CLUSTERS_GROUP, ["clusterregistrationrequests"], ["get"], [request])
+    return _object(CLUSTER_ROLES, _metadata(registrant_name(request)), rules=[rule])
+
+
+def registrant_binding(request: str, registrant: str, system_namespace: str) -> Object:
+    """Return the binding of that ClusterRole.
+
+    Args:
+        request: name of the request.
+        registrant: the user who posted it, or `ANY_REGISTRANT`.
+        system_namespace: where the account is by which clusters register.
+    """
+    group = CLUSTER_ROLES.group
+    if registrant == names.ANY_REGISTRANT:
+        subjects = [
+            {"apiGroup": group, "kind": "Group", "name": names.BOOTSTRAP_GROUP},
+            {"kind": "ServiceAccount", "name": names.BOOTSTRAP_ACCOUNT, "namespace": system_namespace},
+        ]
+    else:
+        subjects = [{"apiGroup": group, "kind": "User", "name": registrant}]
+    name = registrant_name(request)
+    role = {"apiGroup": group, "kind": CLUSTER_ROLES.kind, "name": name}
+    return _object(CLUSTER_ROLE_BINDINGS, _metadata(name), roleRef=role, subjects=subjects)
 
 
 def namespace_role_binding(namespace: str, account: str) -> Object:

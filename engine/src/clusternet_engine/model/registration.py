@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from enum import StrEnum
@@ -236,16 +237,37 @@ def issued_credential(secret: Object, account_uid: str) -> tuple[str, str] | Non
     return (token, ca) if token and ca else None
 
 
-def approved_status(namespace: str, cluster: str, credential: tuple[str, str]) -> Object:
-    """Return the status of an approved request."""
+def approved_status(namespace: str, cluster: str, credential: tuple[str, str], *, handed_over: bool) -> Object:
+    """Return the status of an approved request; without the token when the cluster has it."""
     token, ca = credential
     return {
         "result": names.APPROVED,
         "dedicatedNamespace": namespace,
         "managedClusterName": cluster,
-        "token": token,
+        **({} if handed_over else {"token": token}),
         "caCertificate": ca,
     }
+
+
+def credential_id(token: str) -> str:
+    """Return a text that tells tokens apart and gives none away."""
+    return hashlib.sha256(token.encode()).hexdigest()[:32]
+
+
+def handed_over(request: Object) -> str:
+    """Return the `credential_id` of the token that the cluster has, as the hub has noted it; empty if it has none."""
+    return str((request["metadata"].get("annotations") or {}).get(names.HANDED_OVER_ANNOTATION) or "")
+
+
+def is_open(request: Object) -> bool:
+    """Return whether an answer to the request is still to be fetched by whoever posted it."""
+    status = request.get("status") or {}
+    return status.get("result") != names.APPROVED or bool(status.get("token")) or not handed_over(request)
+
+
+def registrant(request: Object) -> str:
+    """Return the user who posted the request, as the request names it; empty if it doesn't."""
+    return str((request["metadata"].get("annotations") or {}).get(names.REGISTRANT_ANNOTATION) or "")
 
 
 def is_settled(request: Object) -> bool:

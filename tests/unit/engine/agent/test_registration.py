@@ -88,6 +88,20 @@ def test_an_approval_without_a_whole_credential_is_waited_for(missing):
     assert verdict(approved(**{missing: ""}), URL).reason is Reason.REGISTRATION_PENDING
 
 
+def test_a_stored_credential_stays_when_the_request_has_none_any_more():
+    stored = ParentCredential(URL, "clusternet-x7k2b", "stored", b"old CA")
+    decision = verdict(approved(token=None), URL, stored)
+    assert decision == Approval(ParentCredential(URL, "clusternet-x7k2b", "stored", b"CA"), "child1", "child1", "")
+    assert verdict(approved(), URL, stored).credential.token == "sa-token"
+    elsewhere = ParentCredential(URL, "clusternet-other", "stored", b"CA")
+    assert verdict(approved(token=None), URL, elsewhere).reason is Reason.REGISTRATION_PENDING
+
+
+def test_the_request_names_who_posts_it():
+    body = registration_request(wanted(), ID, "system:bootstrap:abcdef")
+    assert body["metadata"]["annotations"] == {"clusternet.io/registrant": "system:bootstrap:abcdef"}
+
+
 def test_an_approval_that_is_not_base64_is_waited_for():
     assert verdict(approved(token="%%%"), URL).reason is Reason.REGISTRATION_PENDING
 

@@ -77,6 +77,13 @@ def test_a_credential_of_another_url_is_not_used(url):
     assert secrets.parent_credential(stored(), url) is None
 
 
+def test_a_parent_with_another_url_is_known_by_its_ca():
+    ca = CREDENTIAL.ca_certificate
+    assert secrets.parent_credential(stored(), "https://other", ca + b"\n") == CREDENTIAL
+    assert secrets.parent_credential(stored(), "https://other", b"another CA") is None
+    assert secrets.parent_credential(stored(), URL, b"another CA") == CREDENTIAL
+
+
 @pytest.mark.parametrize("key", ["ca.crt", "token", "namespace", "apiserver-advertise-url"])
 def test_an_incomplete_credential_is_not_used(key):
     secret = stored()

@@ -176,7 +176,7 @@ def test_a_result_that_others_gave_is_final(status, settled):
 
 
 def test_statuses():
-    approved = rules.approved_status("ns", "one", ("t", "c"))
+    approved = rules.approved_status("ns", "one", ("t", "c"), handed_over=False)
     obstacle = Obstacle(Reason.NAMESPACE_TAKEN, "no")
     assert rules.obstructed_status(approved, obstacle) == approved | {"errorMessage": "NamespaceTaken: no"}
     assert rules.obstructed_status({"result": "Denied"}, obstacle) == {"errorMessage": "NamespaceTaken: no"}
