@@ -41,7 +41,7 @@ lock: .build/test ## Pin the newest allowed versions of every package
 	@requirements/lock
 
 clean: ## Remove what make made in this folder (not the caches, not running labs)
-	@rm -rf .venv .build $(WHEEL) roles/engine/files/*.whl
+	@rm -rf .venv .build roles/engine/files/*.txt roles/engine/files/*.whl
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, found %d.%d; set PYTHON=" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
@@ -67,9 +67,10 @@ $(COLLECTION):
 	@ln -sfn ../../../.. $@
 
 # The list names the wheel by its checksum too: where it differs, the engine is another one.
-$(WHEEL): requirements/engine.txt engine/pyproject.toml $(shell find engine/src -name '*.py')
+$(WHEEL): requirements/engine.txt requirements/pip.txt engine/pyproject.toml $(shell find engine/src -name '*.py')
 	@mkdir -p $(@D)
 	@rm -f $(@D)/*.whl
+	@cp requirements/pip.txt $(@D)/pip.txt
 	@$(PIP) wheel --no-deps --no-build-isolation --wheel-dir $(@D) ./engine
 	@cd $(@D) && { \
 	  cat $(CURDIR)/requirements/engine.txt; \
