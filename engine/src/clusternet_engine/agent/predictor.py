@@ -15,6 +15,7 @@ from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.errors import ApiError, ConnectionFailed
 from clusternet_engine.kube.resources import NODES, PODS, Object
 from clusternet_engine.model.capacity import room_in_cluster
+from clusternet_engine.model.documents import DocumentError, read_json
 
 _FRESH = 1.0
 """Seconds in which nodes and pods aren't read again: the scheduler asks for all feeds at once."""
@@ -67,9 +68,9 @@ class Predictor:
 
     async def _predict(self, request: web.Request) -> web.Response:
         try:
-            requirements = orjson.loads(await request.read() or b"{}")
-        except orjson.JSONDecodeError:
-            return _refusal(400, "the body is not JSON")
+            requirements = read_json(await request.read() or b"{}")
+        except DocumentError as error:
+            return _refusal(400, f"the body is {error}")
         if not isinstance(requirements, dict):
             return _refusal(400, "the body is not a ReplicaRequirements object")
         try:

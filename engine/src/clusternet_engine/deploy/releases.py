@@ -9,11 +9,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Any
 from weakref import WeakValueDictionary
-
-import orjson
-import yaml
 
 from clusternet_engine.deploy.archives import BadArchive, read_archive
 from clusternet_engine.deploy.errors import DeployFailed
@@ -29,8 +25,9 @@ from clusternet_engine.kube.errors import ApiError, NotFound
 from clusternet_engine.kube.events import EventRecorder
 from clusternet_engine.kube.resources import DESCRIPTIONS, HELM_RELEASES, SECRETS, Object, object_key
 from clusternet_engine.model import constants as names
-from clusternet_engine.model.applied import prepare
+from clusternet_engine.model.applied import is_object, prepare
 from clusternet_engine.model.charts import ChartMissing
+from clusternet_engine.model.documents import DocumentError, read_kubernetes
 from clusternet_engine.model.feeds import is_chart
 from clusternet_engine.model.helm_records import (
     PENDING,
@@ -43,8 +40,11 @@ from clusternet_engine.model.helm_records import (
     status_of,
 )
 from clusternet_engine.model.releases import UnreadableChart, place_of, release_name, wanted_releases
+from clusternet_engine.threads import Overdue, Threads
 
 _DEFAULT_TIMEOUT = 300
+_READ_TIMEOUT = 60.0
+"""Seconds in which values, an archive or the records of a release are read; most of that is the wait for others."""
 _RETRY_FIRST, _RETRY_LIMIT = 5.0, 600.0
 """Seconds between attempts for a release that fails."""
 _INSTALL_FLAGS = {
@@ -77,6 +77,8 @@ class _Place:
     namespace: str
     name: str
     timeout: int
+    subject: str
+    """For whom it is: the dedicated namespace of the cluster."""
 
 
 class Releases:
@@ -104,6 +106,7 @@ class Releases:
         self._secrets = secrets
         self._recorder = recorder
         self._statuses = Statuses()
+        self._threads = Threads("releases")
         self._backoffs: dict[str, tuple[int, Backoff]] = {}
         self._locks: WeakValueDictionary[tuple[str, str, str], asyncio.Lock] = WeakValueDictionary()
 
@@ -124,7 +127,8 @@ class Releases:
     async def _deploy(self, release: Object, place: _Place) -> None:
         spec = release["spec"]
         try:
-            values = _values(spec.get("overrides"))
+            subject = release["metadata"]["namespace"]
+            values = await self._threads.run(subject, _READ_TIMEOUT, _values, spec.get("overrides"))
             records = await self._records(place)
             if _is_deployed(records) and not needs_upgrade(records[0], spec, values):
                 await self._write(release, status_of(records[0], release["metadata"]["generation"]))
@@ -132,8 +136,10 @@ class Releases:
                 return
             archive = await self._archive(release)
             record = await self._bring(release, place, records, archive, values)
-        except (HelmFailed, BadArchive, ChartMissing, RepositoryFailed, PullSecretMissing, _BadValues) as error:
-            await self._failed(release, place, str(error), located=isinstance(error, (HelmFailed, _BadValues)))
+        except (BadArchive, ChartMissing, RepositoryFailed, PullSecretMissing) as error:
+            await self._failed(release, place, str(error), located=False)
+        except (HelmFailed, _BadValues, Overdue) as error:
+            await self._failed(release, place, str(error), located=True)
         except ApiError as error:
             await self._failed(release, place, error.message or str(error), located=True)
         else:
@@ -162,7 +168,7 @@ class Releases:
             async with self._alone(release):
                 if not await self._is_shared(release, neighbours) and await self._records(place):
                     await self._uninstall(place, release["spec"])
-        except (HelmFailed, ApiError) as error:
+        except (HelmFailed, ApiError, Overdue) as error:
             reason = f"{place.name} can't be uninstalled: {error}"
             self._recorder.note(release, "Warning", "HelmReleaseFailure", reason)
             raise DeployFailed(reason, self._next_attempt(release)) from None
@@ -212,7 +218,8 @@ class Releases:
         self, release: Object, place: _Place, records: Sequence[Record], archive: bytes, values: Object
     ) -> Record:
         spec = release["spec"]
-        contents = await asyncio.to_thread(read_archive, archive)
+        subject = release["metadata"]["namespace"]
+        contents = await self._threads.run(subject, _READ_TIMEOUT, read_archive, archive)
         record = await self._settle(place, spec, records)
         if spec.get("replaceCRDs"):
             await self._replace_crds(place.objects, contents.crds)
@@ -231,6 +238,8 @@ class Releases:
         return done
 
     async def _replace_crds(self, objects: Objects, crds: list[Object]) -> None:
+        if not all(map(is_object, crds)):
+            raise HelmFailed("a file in crds/ of the chart holds something else than Kubernetes objects")
         outcomes = await objects.apply([_plain(crd) for crd in crds])
         if problems := [outcome for outcome in outcomes if outcome.error]:
             raise HelmFailed("; ".join(f"{outcome.text}: {outcome.error}" for outcome in problems))
@@ -242,7 +251,7 @@ class Releases:
 
     async def _records(self, place: _Place) -> list[Record]:
         secrets = await place.objects.client.list(SECRETS, place.namespace, label_selector=selector(place.name))
-        return newest_first(secrets.items)
+        return await self._threads.run(place.subject, _READ_TIMEOUT, newest_first, secrets.items)
 
     async def _record(self, place: _Place) -> Record | None:
         """Return the newest record that isn't of a run that has yet to end, or was killed."""
@@ -280,7 +289,7 @@ class Releases:
     async def _failed(self, release: Object, place: _Place, reason: str, *, located: bool) -> None:
         try:
             record = await self._record(place)
-        except ApiError as error:
+        except (ApiError, Overdue) as error:
             log.info("%s: its record can't be read: %s", place.name, error)
             record = None
         reason = reason[:_MAX_DESCRIPTION]
@@ -316,16 +325,19 @@ class _BadValues(Exception):
 def _values(overrides: str | None) -> Object:
     try:
         text = base64.b64decode(overrides or "", validate=True)
-        values: Any = orjson.loads(text) if text.strip().startswith(b"{") else yaml.safe_load(text)
-    except (binascii.Error, orjson.JSONDecodeError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise _BadValues(f"spec.overrides can't be read: {error}") from None
+        values = read_kubernetes(text)
+    except binascii.Error as error:
+        raise _BadValues(f"spec.overrides is not base64: {error}") from None
+    except DocumentError as error:
+        raise _BadValues(f"spec.overrides is {error}") from None
     if values is not None and not isinstance(values, dict):
         raise _BadValues("spec.overrides is not a mapping")
     return values or {}
 
 
 def _place(release: Object, objects: Objects) -> _Place:
-    return _Place(objects, *place_of(release), release["spec"].get("timeoutSeconds") or _DEFAULT_TIMEOUT)
+    timeout = release["spec"].get("timeoutSeconds") or _DEFAULT_TIMEOUT
+    return _Place(objects, *place_of(release), timeout, release["metadata"]["namespace"])
 
 
 def _is_deployed(records: Sequence[Record]) -> bool:

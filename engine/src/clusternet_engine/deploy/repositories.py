@@ -17,12 +17,11 @@ from typing import Any, TypeVar
 from urllib.parse import urljoin
 
 import aiohttp
-import orjson
-import yaml
 
 from clusternet_engine.kube.resources import Object
 from clusternet_engine.model.charts import (
     ChartMissing,
+    IndexEntry,
     OciChart,
     find_in_index,
     find_tag,
@@ -31,16 +30,19 @@ from clusternet_engine.model.charts import (
     oci_chart,
     same_origin,
 )
+from clusternet_engine.model.documents import DocumentError, read_documents, read_json
+from clusternet_engine.model.limits import OBJECT, Limits
+from clusternet_engine.threads import Threads
 
 LOOK_TIMEOUT = 15.0
 """Seconds to learn whether a repository has a chart."""
 _FETCH_TIMEOUT = 60.0
 """Seconds to get the archive of a chart."""
 _CONNECT_TIMEOUT = 5.0
-_INDEX_LIMIT = 64 * 2**20
+_INDEX_LIMITS = Limits(size=64 * 2**20, nodes=2_000_000)
 _ARCHIVE_LIMIT = 20 * 2**20
-_ANSWER_LIMIT = 4 * 2**20
-"""Bytes of an index, of an archive, of any other answer."""
+_ANSWER_LIMIT = OBJECT.size
+"""Of an index; bytes of an archive, of any other answer."""
 _KEPT_FOR = 30.0
 """Seconds in which the same chart isn't fetched again: one Subscription brings it to many clusters."""
 _KEPT = 16
@@ -78,6 +80,7 @@ class Repositories:
     """
 
     def __init__(self) -> None:
+        self._threads = Threads("repositories")
         self._kept: dict[tuple[Any, ...], tuple[float, asyncio.Task[bytes]]] = {}
 
     async def look(self, spec: Object, credential: Credential) -> None:
@@ -94,7 +97,7 @@ class Repositories:
             else:
                 await access.entry(spec)
 
-        await _within(LOOK_TIMEOUT, spec, credential, locate)
+        await _within(LOOK_TIMEOUT, spec, credential, self._threads, locate)
 
     async def fetch(self, spec: Object, credential: Credential) -> bytes:
         """Return the archive of a chart.
@@ -109,7 +112,7 @@ class Repositories:
         if key not in self._kept:
             while len(self._kept) >= _KEPT:
                 self._kept.pop(next(iter(self._kept)))
-            work = _within(_FETCH_TIMEOUT, spec, credential, lambda access: access.archive(spec))
+            work = _within(_FETCH_TIMEOUT, spec, credential, self._threads, lambda access: access.archive(spec))
             fetching = asyncio.create_task(work)
             self._kept[key] = now + _KEPT_FOR, fetching
             fetching.add_done_callback(self._fetched)
@@ -143,7 +146,9 @@ def _version(spec: Object) -> str:
     return str(spec.get("version") or "").strip()
 
 
-async def _within(seconds: float, spec: Object, credential: Credential, work: Callable[[_Access], Awaitable[T]]) -> T:
+async def _within(
+    seconds: float, spec: Object, credential: Credential, threads: Threads, work: Callable[[_Access], Awaitable[T]]
+) -> T:
     """Do something with a repository in limited time, with its errors in words."""
     repo = spec["repo"]
     try:
@@ -159,7 +164,7 @@ async def _within(seconds: float, spec: Object, credential: Credential, work: Ca
             asyncio.timeout(seconds),
             aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=True) as session,
         ):
-            return await work(_Access(session, credential))
+            return await work(_Access(session, credential, threads))
     except aiohttp.ClientConnectorCertificateError as error:
         raise RepositoryFailed(f"{repo}: its certificate can't be verified: {error.certificate_error}") from None
     except TimeoutError:
@@ -173,17 +178,17 @@ async def _within(seconds: float, spec: Object, credential: Credential, work: Ca
 class _Access:
     """Requests to one repository."""
 
-    def __init__(self, session: aiohttp.ClientSession, credential: Credential) -> None:
+    def __init__(self, session: aiohttp.ClientSession, credential: Credential, threads: Threads) -> None:
         self._session = session
+        self._threads = threads
         self._credential = credential
         self._token = ""
 
     async def entry(self, spec: Object) -> tuple[str, str]:
         """Return URL and digest of a chart's archive in an HTTP repository."""
         repo = str(spec["repo"])
-        text = await self._get(index_url(repo), repo, _INDEX_LIMIT)
-        index = await asyncio.to_thread(_parse_index, text)
-        found = find_in_index(index, repo, str(spec["chart"]), _version(spec))
+        text = await self._get(index_url(repo), repo, _INDEX_LIMITS.size)
+        found = await self._threads.run(repo, _FETCH_TIMEOUT, _find, text, repo, str(spec["chart"]), _version(spec))
         return found.url, found.digest
 
     async def archive(self, spec: Object) -> bytes:
@@ -205,7 +210,10 @@ class _Access:
                 if answer.status == 404:
                     raise ChartMissing(f"{chart.host} has no chart {chart.name}")
                 body = _json(await _body(answer, _ANSWER_LIMIT), url)
-                tags += [tag for tag in body.get("tags") or () if isinstance(tag, str)]
+                listed = body.get("tags")
+                tags += [tag for tag in listed if isinstance(tag, str)] if isinstance(listed, list) else []
+                if len(tags) > OBJECT.nodes:
+                    raise RepositoryFailed(f"{chart.host}/{chart.name} has more than {OBJECT.nodes} tags")
                 url = _next_page(answer)
         return find_tag(tags, chart, version)
 
@@ -214,7 +222,8 @@ class _Access:
         url = f"{chart.url}/manifests/{tag}"
         async with self._oci(url, chart, {"Accept": _MANIFEST_TYPES}) as answer:
             manifest = _json(await _body(answer, _ANSWER_LIMIT), url)
-        layers = manifest.get("layers") or []
+        listed = manifest.get("layers")
+        layers = [layer for layer in listed if isinstance(layer, dict)] if isinstance(listed, list) else []
         digest = next((layer.get("digest") for layer in layers if layer.get("mediaType") == _CHART_TYPE), None)
         if not isinstance(digest, str):
             raise RepositoryFailed(f"{chart.host}/{chart.name}:{tag} is no chart")
@@ -267,12 +276,13 @@ class _Access:
         self._token = f"Bearer {token}"
 
 
-def _parse_index(text: bytes) -> Any:
-    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+def _find(text: bytes, repo: str, chart: str, version: str) -> IndexEntry:
+    """Return the chart in the text of an index, which is read as YAML even if it is JSON: only so memory is bounded."""
     try:
-        return yaml.load(text, loader)  # noqa: S506 - both loaders are safe
-    except (yaml.YAMLError, UnicodeDecodeError):
-        return None
+        documents = read_documents(text, _INDEX_LIMITS)
+    except DocumentError as error:
+        raise ChartMissing(f"{index_url(repo)} is not the index of a chart repository: it is {error}") from None
+    return find_in_index(documents[0] if documents else None, repo, chart, version)
 
 
 def _check(answer: aiohttp.ClientResponse, url: str) -> None:
@@ -297,9 +307,9 @@ async def _body(answer: aiohttp.ClientResponse, limit: int) -> bytes:
 
 def _json(text: bytes, url: str) -> Object:
     try:
-        body = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        body = None
+        body = read_json(text)
+    except DocumentError as error:
+        raise RepositoryFailed(f"{url}: the answer is {error}") from None
     if not isinstance(body, dict):
         raise RepositoryFailed(f"{url}: the answer is not a JSON object")
     return body

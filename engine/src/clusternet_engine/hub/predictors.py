@@ -13,6 +13,7 @@ from clusternet_engine.hub.clients import Clients
 from clusternet_engine.hub.tunnels import Tunnels
 from clusternet_engine.kube.resources import Object
 from clusternet_engine.kube.tls import unverified_context
+from clusternet_engine.model.documents import DocumentError, read_json
 from clusternet_engine.model.feeds import feed_key, feed_text
 
 TIMEOUT = 20.0
@@ -128,8 +129,8 @@ def _address(cluster: Object, *, tunnelled: bool) -> str:
 
 def _room(body: bytes, url: str) -> int:
     try:
-        room = orjson.loads(body)["replicas"]["default"]
-    except (orjson.JSONDecodeError, LookupError, TypeError):
+        room = read_json(body)["replicas"]["default"]
+    except (DocumentError, LookupError, TypeError):
         room = None
     if not isinstance(room, int) or isinstance(room, bool) or room < 0:
         raise PredictionFailed(f"{url} gave no number of replicas")

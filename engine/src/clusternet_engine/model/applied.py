@@ -10,6 +10,7 @@ import orjson
 
 from clusternet_engine.kube.resources import Object
 from clusternet_engine.model import constants as names
+from clusternet_engine.model.documents import DocumentError, read_json
 
 APPLIED_OBJECTS_ANNOTATION = f"{names.APPS_GROUP}/applied-objects"
 """On Descriptions, not in Clusternet's own API: references of all objects that were or may have been applied."""
@@ -45,16 +46,17 @@ def parse_objects(raw: Iterable[str]) -> list[Object]:
     objects = []
     for number, text in enumerate(raw):
         try:
-            obj = orjson.loads(base64.b64decode(text, validate=True))
-        except (binascii.Error, ValueError) as error:
-            raise MalformedObject(f"entry {number} of spec.raw is not JSON: {error}") from None
-        if not _is_object(obj):
+            obj = read_json(base64.b64decode(text, validate=True))
+        except (binascii.Error, DocumentError) as error:
+            raise MalformedObject(f"entry {number} of spec.raw is {error}") from None
+        if not is_object(obj):
             raise MalformedObject(f"entry {number} of spec.raw lacks apiVersion, kind or metadata.name")
         objects.append(obj)
     return objects
 
 
-def _is_object(obj: object) -> bool:
+def is_object(obj: object) -> bool:
+    """Return whether a value is a Kubernetes object."""
     if not (isinstance(obj, dict) and isinstance(obj.get("metadata"), dict)):
         return False
     texts = (obj.get("apiVersion"), obj.get("kind"), obj["metadata"].get("name"))
@@ -135,8 +137,8 @@ def remembered(description: Object) -> list[Object]:
     """Return the references that a Description's annotation holds; entries that are none are left out."""
     text = (description["metadata"].get("annotations") or {}).get(APPLIED_OBJECTS_ANNOTATION) or "[]"
     try:
-        entries = orjson.loads(text)
-    except orjson.JSONDecodeError:
+        entries = read_json(text)
+    except DocumentError:
         return []
     return [entry for entry in entries if _is_reference(entry)] if isinstance(entries, list) else []
 

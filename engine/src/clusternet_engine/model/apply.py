@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from clusternet_engine.kube.resources import Object
+from clusternet_engine.model.documents import read_json
 from clusternet_engine.model.schemas import LIST_MAP_KEYS, LIST_TYPE, MAP_TYPE, Schema
 
 APPLY = "Apply"
@@ -169,7 +170,7 @@ def path_text(path: Path) -> str:
         if kind == "f":
             text += f".{rest}"
         elif kind == "k":
-            text += f"[{','.join(f'{key}={json.dumps(value)}' for key, value in json.loads(rest).items())}]"
+            text += f"[{','.join(f'{key}={json.dumps(value)}' for key, value in read_json(rest).items())}]"
         else:
             text += f"[={rest}]"
     return text
@@ -233,7 +234,7 @@ def _is_key_of(path: Path, fields: Fields) -> bool:
     """Whether a field tells apart an element of a list of which others own something."""
     if len(path) < 2 or not path[-2].startswith("k:"):
         return False
-    return path[-1].removeprefix("f:") in json.loads(path[-2][2:]) and _has_children(path[:-1], fields)
+    return path[-1].removeprefix("f:") in read_json(path[-2][2:]) and _has_children(path[:-1], fields)
 
 
 def _without(manager: Manager, fields: set[Path]) -> Manager:

@@ -73,20 +73,22 @@ def find_in_index(index: Any, repo: str, chart: str, version: str) -> IndexEntry
     if not isinstance(entries, dict):
         raise ChartMissing(f"{index_url(repo)} is not the index of a chart repository")
     found: list[tuple[Version, Object]] = []
-    for entry in entries.get(chart) or ():
-        parsed = parse_version(str(entry.get("version") or "")) if isinstance(entry, dict) else None
-        if parsed is not None and satisfies(entry["version"], version):
+    listed = entries.get(chart)
+    for entry in listed if isinstance(listed, list) else ():
+        text = str(entry.get("version") or "") if isinstance(entry, dict) else ""
+        parsed = parse_version(text)
+        if parsed is not None and satisfies(text, version):
             found.append((parsed, entry))
     if not found:
-        if not entries.get(chart):
+        if not listed:
             raise ChartMissing(f"chart {chart} is not in {index_url(repo)}")
         raise ChartMissing(f"chart {chart} has no version {version or 'that is released'} in {index_url(repo)}")
     _, newest = max(found, key=lambda pair: pair[0])
-    urls = newest.get("urls") or []
-    if not urls:
+    urls = newest.get("urls")
+    if not (isinstance(urls, list) and urls and isinstance(urls[0], str)):
         raise ChartMissing(f"chart {chart} {newest['version']} has no URL in {index_url(repo)}")
     digest = str(newest.get("digest") or "").removeprefix("sha256:")
-    return IndexEntry(str(newest["version"]), urljoin(repo.rstrip("/") + "/", str(urls[0])), digest)
+    return IndexEntry(str(newest["version"]), urljoin(repo.rstrip("/") + "/", urls[0]), digest)
 
 
 def find_tag(tags: Iterable[str], chart: OciChart, version: str) -> str:

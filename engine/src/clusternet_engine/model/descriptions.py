@@ -11,6 +11,7 @@ import orjson
 from clusternet_engine.kube.resources import DESCRIPTIONS, Object
 from clusternet_engine.model import constants as names
 from clusternet_engine.model.bases import identity_labels, owner_reference
+from clusternet_engine.model.documents import DocumentError, read_json
 from clusternet_engine.model.feeds import chart_feed, feed_reference, feed_text, is_chart
 from clusternet_engine.model.rendering import TOO_LARGE, Problem, Rendering
 
@@ -127,8 +128,8 @@ def rendered_feeds(description: Object) -> list[str]:
     noted = (description["metadata"].get("annotations") or {}).get(names.RENDERED_FEEDS_ANNOTATION)
     if noted is not None:
         try:
-            references = orjson.loads(noted)
-        except orjson.JSONDecodeError:
+            references = read_json(noted)
+        except DocumentError:
             references = None
         if isinstance(references, list) and len(references) == len(raw):
             return references
@@ -138,7 +139,7 @@ def rendered_feeds(description: Object) -> list[str]:
 def decode(raw: str) -> Any:
     """Return what an entry of `raw` or `chartRaw` holds; None stands for what is blank or no JSON."""
     try:
-        return orjson.loads(base64.b64decode(raw))
+        return read_json(base64.b64decode(raw))
     except ValueError:
         return None
 

@@ -1,67 +1,42 @@
-"""Documents that users write as text, YAML or JSON, read and written without the surprises of YAML 1.1."""
+"""The one reader of foreign text, YAML or JSON, and how documents are written without the surprises of YAML 1.1.
+
+Whatever a user, a child cluster or a foreign server has written is read here: bodies and patches of the shadow API,
+overrides, values, charts, indexes of repositories, answers, annotations. Everything has a limit in size, in keys and
+values, and in depth, and an error that says which. What these functions accept, JSON can carry and `orjson` can write.
+A text within the limits keeps a processor busy for up to about a second: what may be large is read in a thread
+(`clusternet_engine.threads`), and the limits are what keeps that short, since a thread can't be stopped.
+"""
 
 from __future__ import annotations
 
 import json
-import math
 import re
-from functools import lru_cache
+from collections import OrderedDict
+from threading import Lock
 from typing import Any
 
 import orjson
 import yaml
 
+from clusternet_engine.model.limits import MAX_DEPTH, OBJECT, DocumentError, Limits
+from clusternet_engine.model.yaml_reading import CORE, YAML_1_1, Dialect, read_yaml
+
+__all__ = [
+    "FORMATS",
+    "DocumentError",
+    "copied",
+    "read_document",
+    "read_documents",
+    "read_json",
+    "read_kubernetes",
+    "write_json",
+    "write_yaml",
+]
+
 FORMATS = ("YAML", "JSON")
 
-MAX_NODES = 1_000_000
-"""Nodes of a document with all its aliases written out: a few lines of YAML can stand for billions."""
-
-_INTEGERS = range(-(2**63), 2**64)
-"""What fits into JSON as Kubernetes reads it."""
-
-
-class DocumentError(ValueError):
-    """A text is not the document it should be."""
-
-
-class _Loader(yaml.SafeLoader if not yaml.__with_libyaml__ else yaml.CSafeLoader):  # type: ignore[misc]
-    """Reads as YAML 1.2 does: only true and false are booleans, dates are text, keys are what is written.
-
-    Numbers such as 0644 stay octal, as in all of Kubernetes.
-    """
-
-    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - of the base class
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[str, Any]:
-        """Return the mapping with the text of each key, whatever type it looks like."""
-        self.flatten_mapping(node)
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                raise yaml.constructor.ConstructorError(
-                    "while reading a mapping", node.start_mark, "a key is not a plain text", key.start_mark
-                )
-        return {key.value: self.construct_object(value, deep=deep) for key, value in node.value}
-
-    def whole_number(self, node: yaml.ScalarNode) -> int:
-        """Return the number as it is written: decimal, 0x, 0b, or octal with 0 or 0o."""
-        text = node.value.replace("_", "")
-        sign, digits = (-1, text[1:]) if text[0] == "-" else (1, text.removeprefix("+"))
-        if digits.isdigit():
-            return sign * int(digits, 8 if digits[0] == "0" and not set(digits) & {"8", "9"} else 10)
-        return sign * int(digits, 0)
-
-
-def _resolve(tag: str, pattern: str, first: str) -> None:
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(rf"^(?:{pattern})$"), list(first))
-
-
-_resolve("bool", "true|True|TRUE|false|False|FALSE", "tTfF")
-_resolve("null", "~|null|Null|NULL|", "~nN")
-_Loader.yaml_implicit_resolvers.setdefault("", []).append(("tag:yaml.org,2002:null", re.compile("^$")))
-_resolve("merge", "<<", "<")
-_resolve("int", "[-+]?(?:0b[01_]+|0o[0-7_]+|[0-9][0-9_]*|0x[0-9a-fA-F_]+)", "-+0123456789")
-_resolve("float", r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?", "-+.0123456789")
-_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.whole_number)
+_REMEMBERED = 4 * 2**20
+"""Characters of texts whose values are kept; a value takes up to thirty times the memory of its text."""
 
 
 class _Dumper(yaml.SafeDumper):
@@ -71,29 +46,90 @@ class _Dumper(yaml.SafeDumper):
 _Dumper.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^[yYnN]$"), list("yYnN"))
 
 
-@lru_cache(maxsize=1024)
+class _Memory:
+    """The values of the texts that were read last: an override is read for each cluster that it is meant for."""
+
+    def __init__(self) -> None:
+        self._values: OrderedDict[str, Any] = OrderedDict()
+        self._size = 0
+        self._lock = Lock()
+
+    def value(self, text: str) -> Any:
+        with self._lock:
+            if text in self._values:
+                self._values.move_to_end(text)
+                return self._values[text]
+        value = _json_or_yaml(text, CORE, OBJECT)
+        with self._lock:
+            if text not in self._values:
+                self._values[text] = value
+                self._size += len(text)
+            while self._size > _REMEMBERED:
+                forgotten, _ = self._values.popitem(last=False)
+                self._size -= len(forgotten)
+        return value
+
+
+_memory = _Memory()
+
+
 def read_document(text: str) -> Any:
     """Return the value of a YAML or JSON text, as JSON could carry it; it is shared and must not be changed.
 
+    YAML is read as 1.2: only true and false are booleans, dates are text, keys are what is written.
+
     Raises:
-        DocumentError: it is neither, or holds what JSON can't carry.
+        DocumentError: it is neither, holds what JSON can't carry, or is too large.
     """
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return _read_yaml(text)
+    return _memory.value(text)
 
 
-def read_json(text: str) -> Any:
+def read_kubernetes(text: str | bytes, limits: Limits = OBJECT) -> Any:
+    """Return the value of a YAML or JSON text in which somebody has written an object, a patch, values or a file.
+
+    YAML is read as 1.1. None stands for an empty text.
+
+    Raises:
+        DocumentError: it is neither, holds what JSON can't carry, or is too large.
+    """
+    return _json_or_yaml(text, YAML_1_1, limits)
+
+
+def read_documents(text: str | bytes, limits: Limits = OBJECT) -> list[Any]:
+    """Return the values of all documents in a YAML text, as `read_kubernetes` reads them.
+
+    Raises:
+        DocumentError: it is not YAML, holds what JSON can't carry, or is too large.
+    """
+    return read_yaml(text, YAML_1_1, limits)
+
+
+def read_json(text: str | bytes, limits: Limits = OBJECT) -> Any:
     """Return the value of a JSON text.
 
     Raises:
-        DocumentError: it isn't one.
+        DocumentError: it isn't one, or is too large.
+    """
+    limits.check_size(text)
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        limits.check(0, 0, MAX_DEPTH + 1 if _is_too_deep(error) else 0)
+        raise DocumentError(f"not JSON: {error}") from None
+    limits.check_value(value)
+    return value
+
+
+def copied(value: Any) -> Any:
+    """Return a copy of a value of JSON that shares nothing with it.
+
+    Raises:
+        DocumentError: JSON can't carry it.
     """
     try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise DocumentError(f"not JSON: {error}") from None
+        return orjson.loads(orjson.dumps(value))
+    except (TypeError, orjson.JSONDecodeError):
+        raise DocumentError("not a document of JSON") from None
 
 
 def write_json(value: Any, *, sort_keys: bool) -> str:
@@ -106,56 +142,20 @@ def write_yaml(value: Any) -> str:
     return yaml.dump(value, Dumper=_Dumper, sort_keys=True, allow_unicode=True, width=2**31)
 
 
-def _read_yaml(text: str) -> Any:
-    loader = _Loader(text)
+def _json_or_yaml(text: str | bytes, dialect: Dialect, limits: Limits) -> Any:
+    limits.check_size(text)
     try:
-        node = loader.get_single_node()
-        if node is None:
-            return None
-        if _size(node, {}) > MAX_NODES:
-            raise DocumentError(f"more than {MAX_NODES} values when its aliases are written out")
-        value = loader.construct_document(node)
-    except DocumentError:
-        raise
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise DocumentError(f"not YAML: {_one_line(error)}") from None
-    finally:
-        loader.dispose()
-    _check(value)
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        limits.check(0, 0, MAX_DEPTH + 1 if _is_too_deep(error) else 0)
+        documents = read_yaml(text, dialect, limits)
+        if len(documents) > 1:
+            raise DocumentError("not YAML: it is not a single document, but several") from None
+        return documents[0] if documents else None
+    limits.check_value(value)
     return value
 
 
-def _size(node: yaml.Node, known: dict[int, int]) -> int:
-    """Count the nodes below one, those behind aliases as often as they are used."""
-    if isinstance(node, yaml.ScalarNode):
-        return 1
-    if id(node) not in known:
-        known[id(node)] = MAX_NODES + 1  # for a node that contains itself
-        below = [part for pair in node.value for part in pair] if isinstance(node, yaml.MappingNode) else node.value
-        known[id(node)] = 1 + sum(_size(part, known) for part in below)
-    return known[id(node)]
-
-
-def _check(value: Any) -> None:
-    """Make sure that JSON can carry a value."""
-    match value:
-        case dict():
-            for part in value.values():
-                _check(part)
-        case list():
-            for part in value:
-                _check(part)
-        case bool() | str() | None:
-            pass
-        case int():
-            if value not in _INTEGERS:
-                raise DocumentError(f"the number {value} is too large")
-        case float():
-            if not math.isfinite(value):
-                raise DocumentError(f"{value} is no number of JSON")
-        case _:
-            raise DocumentError(f"a value of type {type(value).__name__} has no place in JSON")
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+def _is_too_deep(error: orjson.JSONDecodeError) -> bool:
+    """Return whether orjson has given up on the depth of a text: it stops at 1,024 levels."""
+    return "depth limit" in str(error) or "recursion limit" in str(error).lower()

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
-
 from clusternet_engine.kube.resources import Object
 from clusternet_engine.model import constants as names
+from clusternet_engine.model.documents import DocumentError, read_json
 
 
 def drifted(live: Object, wanted: Object) -> bool:
@@ -34,8 +33,8 @@ def _last_applied(obj: Object) -> Any:
     if text is None:
         return None
     try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
+        return read_json(text)
+    except DocumentError:
         return text
 
 

@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
-import orjson
-
 from clusternet_engine.kube.resources import Object, make_key, object_key
 from clusternet_engine.model import constants as names
+from clusternet_engine.model.documents import read_json
 
 EXTENSION = f"{names.PROXIES_GROUP}/gateway"
 """Name of the part of a kubeconfig that tells which gateway wrote it."""
@@ -78,9 +77,9 @@ def kubeconfig(entrance: Entrance, chosen: Mapping[str, str]) -> Object:
 def about_gateway(text: bytes) -> Mapping[str, Any] | None:
     """Return what the gateway that wrote a kubeconfig tells about itself; None for any other text."""
     try:
-        extensions = orjson.loads(text)["extensions"]
+        extensions = read_json(text)["extensions"]
         return next(dict(one["extension"]) for one in extensions if one["name"] == EXTENSION)
-    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, StopIteration):
+    except (KeyError, TypeError, ValueError, StopIteration):
         return None
 
 

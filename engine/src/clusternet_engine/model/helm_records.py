@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import base64
-import gzip
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from clusternet_engine.kube.resources import Object
 from clusternet_engine.model import constants as names
+from clusternet_engine.model.documents import read_json
+from clusternet_engine.model.limits import Limits
 from clusternet_engine.model.versions import satisfies
 
 PENDING = ("pending-install", "pending-upgrade", "pending-rollback")
 UNINSTALLING = "uninstalling"
+
+_LIMITS = Limits(size=16 * 2**20, nodes=500_000)
+"""Of a record, unpacked: it holds the whole chart. Packed, a Secret has up to 1 MiB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +56,16 @@ def newest_first(secrets: Iterable[Object]) -> list[Record]:
 def _record(secret: Object) -> Record | None:
     try:
         packed = base64.b64decode(base64.b64decode((secret.get("data") or {})["release"]))
-        release = orjson.loads(gzip.decompress(packed) if packed[:2] == b"\x1f\x8b" else packed)
-        return record_of(release, secret["metadata"]["name"])
-    except (KeyError, TypeError, ValueError, OSError, EOFError, zlib.error):
+        return record_of(read_json(_unpacked(packed), _LIMITS), secret["metadata"]["name"])
+    except (KeyError, TypeError, ValueError, AttributeError, zlib.error):
         return None
+
+
+def _unpacked(packed: bytes) -> bytes:
+    """Return what was packed by gzip, or never was; no more than is read of it."""
+    if packed[:2] != b"\x1f\x8b":
+        return packed
+    return zlib.decompressobj(wbits=31).decompress(packed, _LIMITS.size + 1)
 
 
 def record_of(release: Any, secret: str = "") -> Record:

@@ -2,18 +2,40 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import jsonpatch
 import jsonpointer
 
+from clusternet_engine.model.documents import copied
+from clusternet_engine.model.limits import OBJECT, DocumentError, Limits, weigh
+
 MAX_OPERATIONS = 10_000
 """Operations that one JSON patch may have (spec/03 §7.2)."""
+
+_SHOWN = 200
+"""Characters of an operation that messages show."""
+_FAILURES = (
+    jsonpatch.JsonPatchException,
+    jsonpointer.JsonPointerException,
+    TypeError,
+    ValueError,
+    LookupError,
+    AttributeError,
+)
+"""What the libraries raise where an operation can't be done."""
 
 
 class PatchError(ValueError):
     """A patch doesn't fit the document."""
+
+
+class MalformedPatch(PatchError):
+    """A patch is none, whatever the document."""
+
+
+class PatchTooLarge(PatchError):
+    """A patch, or what it makes of a document, is larger than it may be."""
 
 
 def merge_patch(target: Any, patch: Any) -> Any:
@@ -63,24 +85,75 @@ def coalesce(values: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 def json_patch(document: Any, operations: Any) -> Any:
     """Return a document after a JSON patch (RFC 6902); nothing that goes in is changed.
 
+    Document, operations and result may each be as large as any object; so may all together that the operations copy and
+    move, as every copy can double what is there.
+
     Raises:
-        PatchError: it is no list of operations, or one of them fails; the message names the operation.
+        MalformedPatch: it is no list of operations, or one of them is none.
+        PatchTooLarge: it has too many operations, or something is larger than it may be.
+        PatchError: one of the operations fails; the message names it, but shows nothing of the document.
     """
     if not isinstance(operations, list):
-        raise PatchError("a JSON patch is a list of operations")
+        raise MalformedPatch("a JSON patch is a list of operations")
     if len(operations) > MAX_OPERATIONS:
-        raise PatchError(f"{len(operations)} operations are more than {MAX_OPERATIONS}")
-    patched = copy.deepcopy(document)
-    for number, operation in enumerate(operations, start=1):
-        # One at a time, so that the message can say which. Copied, since later operations may change what it added.
-        try:
-            patched = jsonpatch.apply_patch(patched, [copy.deepcopy(operation)], in_place=True)
-        except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, TypeError, ValueError) as error:
-            raise PatchError(f"operation {number} ({_shown(operation)}): {error}") from None
+        raise PatchTooLarge(f"{len(operations)} operations are more than {MAX_OPERATIONS}")
+    try:
+        OBJECT.check_value(document)
+        OBJECT.check_value(operations)
+        patched, left = copied(document), OBJECT
+        for number, operation in enumerate(copied(operations), start=1):
+            left = _checked(patched, operation, number, left)
+            patched = _patched(patched, operation, number)
+        OBJECT.check_value(patched)
+    except DocumentError as error:
+        raise PatchTooLarge(f"with this JSON patch the document would be {error}") from None
     return patched
+
+
+def _checked(document: Any, operation: Any, number: int, left: Limits) -> Limits:
+    """Return how much the next operations may copy and move, if this one doesn't take more than is left.
+
+    What is wrong with an operation otherwise is found when it is done.
+
+    Raises:
+        DocumentError: it takes more, or nests too deep.
+    """
+    if not isinstance(operation, dict) or not isinstance(path := operation.get("path"), str):
+        return left
+    depth = path.count("/")
+    if operation.get("op") in ("copy", "move"):
+        try:
+            value = jsonpointer.JsonPointer(operation["from"]).resolve(document)
+        except _FAILURES:
+            return left
+        weight = weigh(value, left)
+    elif "value" in operation:
+        weight = weigh(operation["value"])
+    else:
+        return left
+    OBJECT.check(0, 0, depth + weight.depth)
+    if operation["op"] not in ("copy", "move"):
+        return left
+    left = left.without(weight)
+    if left.nodes < 0 or left.size < 0:
+        raise DocumentError(f"too large: up to operation {number} it copies and moves more than a document may have")
+    return left
+
+
+def _patched(document: Any, operation: Any, number: int) -> Any:
+    """Return a document after one operation; one at a time, so that the message can say which it was that failed."""
+    try:
+        return jsonpatch.apply_patch(document, [operation], in_place=True)
+    except jsonpatch.JsonPatchTestFailed:
+        raise PatchError(f"operation {number} ({_shown(operation)}): the value there is another one") from None
+    except (jsonpatch.InvalidJsonPatch, TypeError):
+        raise MalformedPatch(f"operation {number} ({_shown(operation)}) is no operation of a JSON patch") from None
+    except _FAILURES:
+        raise PatchError(f"operation {number} ({_shown(operation)}): there is nothing that it can be done to") from None
 
 
 def _shown(operation: Any) -> str:
     if not isinstance(operation, dict):
         return "not an object"
-    return f"{operation.get('op', 'without op')} {operation.get('path', 'without path')}"
+    path = operation.get("path", "without path")
+    return f"{operation.get('op', 'without op')} {path}"[:_SHOWN]

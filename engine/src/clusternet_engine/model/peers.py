@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from clusternet_engine.kube.resources import Object
 from clusternet_engine.model import constants as names
 from clusternet_engine.model.dialling import join_address
+from clusternet_engine.model.documents import DocumentError, read_json
 
 TCP = "tcp"
 _THROUGH = "::"
@@ -66,8 +67,8 @@ def read_peer(lease: Object) -> Peer | None:
         return None
     bare = Peer(id=name.removeprefix(names.PEER_LEASE_PREFIX))
     try:
-        told = json.loads((lease.get("spec") or {}).get("holderIdentity") or "{}")
-    except ValueError:
+        told = read_json((lease.get("spec") or {}).get("holderIdentity") or "{}")
+    except DocumentError:
         return bare
     if not isinstance(told, dict) or told.get("id") != bare.id:
         return bare

@@ -11,6 +11,7 @@ import orjson
 
 from clusternet_engine.kube.resources import Object
 from clusternet_engine.model import constants as names
+from clusternet_engine.model.documents import DocumentError, read_json
 from clusternet_engine.model.rendering import OVERRIDE_FAILED, TOO_LARGE, Problem
 
 _OF_CLUSTER = (OVERRIDE_FAILED, TOO_LARGE)
@@ -33,8 +34,8 @@ def noted_problems(base: Object) -> list[tuple[str, str]]:
     """Return reason and message of each problem that a Base keeps."""
     noted = _noted(base)
     try:
-        return [(problem["reason"], problem["message"]) for problem in orjson.loads(noted or "[]")]
-    except (orjson.JSONDecodeError, TypeError, KeyError):
+        return [(problem["reason"], problem["message"]) for problem in read_json(noted or "[]")]
+    except (DocumentError, TypeError, KeyError):
         return []
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from clusternet_engine.kube.resources import MANIFESTS, Object, Resource
 from clusternet_engine.model import constants as names
 from clusternet_engine.model.apply import Manager, managed_fields, managers_of
+from clusternet_engine.model.documents import DocumentError, read_json
 from clusternet_engine.model.labels import is_label_value
 from clusternet_engine.model.names import LABEL_LIMIT, is_dns_label, is_dns_subdomain
 
@@ -113,7 +114,10 @@ def shadow_object(manifest: Object) -> Object:
 def owners(manifest: Object) -> list[Manager]:
     """Return who owns which field of a Manifest's object; nobody is known as long as nobody has applied it."""
     text = (manifest["metadata"].get("annotations") or {}).get(names.MANAGED_FIELDS_ANNOTATION)
-    return managers_of(json.loads(text)) if text else []
+    try:
+        return managers_of(read_json(text)) if text else []
+    except (DocumentError, LookupError, TypeError, AttributeError):
+        return []
 
 
 def with_owners(manifest: Object, managers: list[Manager]) -> Object:

@@ -172,6 +172,7 @@ def test_patches(kind, patch, after):
         (PatchType.JSON, ["x"], 400),
         (PatchType.JSON, [{"op": "replace", "path": "", "value": 1}], 422),
         (PatchType.JSON, [{}] * 10001, 413),
+        (PatchType.JSON, [{"op": "copy", "from": "", "path": "/c"}] * 300, 413),
         (PatchType.STRATEGIC, {"a": {"$patch": "x"}}, 422),
     ],
 )

@@ -6,7 +6,16 @@ import json
 import jsonpatch
 import pytest
 from clusternet_engine.model.field_patches import patch_field
-from clusternet_engine.model.merging import PatchError, coalesce, json_patch, merge_difference, merge_patch
+from clusternet_engine.model.limits import MAX_DEPTH, OBJECT, weigh
+from clusternet_engine.model.merging import (
+    MalformedPatch,
+    PatchError,
+    PatchTooLarge,
+    coalesce,
+    json_patch,
+    merge_difference,
+    merge_patch,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -123,6 +132,111 @@ def test_json_patch_that_fails_says_where(operations, why):
 @given(MAPS, MAPS)
 def test_json_patch_does_what_the_difference_says(before, after):
     assert json_patch(before, jsonpatch.make_patch(before, after).patch) == after
+
+
+def copies(count, source="/a", path="/a/-"):
+    return [{"op": "copy", "from": source, "path": path.format(n)} for n in range(count)]
+
+
+def deeper(op):
+    """Return operations that put something one level deeper each."""
+    paths = ["/a" * n for n in range(1, 3 * MAX_DEPTH)]
+    return [{"op": op, "path": path, "value": {}} for path in paths]
+
+
+TOO_MUCH = {
+    "a list into itself": copies(40),
+    "the whole into a part of it": copies(40, "", "/k{}"),
+    "a long text": [{"op": "add", "path": "/t", "value": "x" * 100_000}, *copies(100, "/t", "/k{}")],
+    "a long key": [{"op": "add", "path": "/t", "value": {"x" * 100_000: 1}}, *copies(100, "/t", "/k{}")],
+    "copies that are taken away again": [
+        {"op": "add", "path": "/t", "value": [1] * 1000},
+        *(
+            one
+            for n in range(300)
+            for one in ({"op": "copy", "from": "/t", "path": "/u"}, {"op": "remove", "path": "/u"})
+        ),
+    ],
+    "moves of something large": [
+        {"op": "add", "path": "/t", "value": [1] * 1000},
+        *({"op": "move", "from": f"/{'tu'[n % 2]}", "path": f"/{'ut'[n % 2]}"} for n in range(300)),
+    ],
+    "deeper by adding": deeper("add"),
+    "deeper by copying": copies(3 * MAX_DEPTH, "", "/k"),
+    "deeper by moving": [
+        {"op": "add", "path": "/b", "value": json.loads("[" * 150 + "]" * 150)},
+        {"op": "add", "path": "/c", "value": json.loads("[" * 150 + "]" * 150)},
+        {"op": "move", "from": "/b", "path": "/c" + "/0" * 149 + "/-"},
+    ],
+    "deep at once": [{"op": "add", "path": "/b", "value": json.loads("[" * 300 + "]" * 300)}],
+    "many operations": [{"op": "test", "path": "/a", "value": []}] * 10_001,
+    "a large operation": [{"op": "add", "path": "/b", "value": [1] * OBJECT.nodes}],
+}
+
+
+@pytest.mark.parametrize("operations", TOO_MUCH.values(), ids=TOO_MUCH)
+def test_json_patches_grow_no_document_beyond_its_limits(operations):
+    with pytest.raises(PatchTooLarge):
+        json_patch({"a": []} if operations[0]["path"] != "/a" else {}, operations)
+
+
+def test_a_json_patch_shows_nothing_of_the_document():
+    document = {"password": "hunter2", "list": [{"key": "hunter2"}]}
+    for operation in (
+        {"op": "test", "path": "/password", "value": "x"},
+        {"op": "remove", "path": "/list/0/x"},
+        {"op": "add", "path": "/list/x", "value": 1},
+        {"op": "add", "path": "/list/0/x/y", "value": 1},
+        {"op": "move", "from": "/list/0/x/y", "path": "/a"},
+        {"op": "copy", "from": "/password/x", "path": "/a"},
+    ):
+        with pytest.raises(PatchError) as failure:
+            json_patch(document, [operation])
+        assert "hunter2" not in str(failure.value)
+
+
+PATHS = st.lists(st.sampled_from(["a", "b", "0", "1", "-", "~0", "~2", "99999999999999999999"]), max_size=4).map(
+    lambda parts: "".join(f"/{part}" for part in parts)
+)
+ANYTHING = st.none() | st.integers() | st.text(max_size=3) | documents(SCALARS) | PATHS
+OPERATIONS = st.fixed_dictionaries(
+    {},
+    optional={
+        "op": st.sampled_from(["add", "remove", "replace", "move", "copy", "test", "x"]) | ANYTHING,
+        "path": PATHS | ANYTHING,
+        "from": PATHS | ANYTHING,
+        "value": ANYTHING,
+    },
+)
+
+
+@given(documents(SCALARS), st.lists(OPERATIONS | ANYTHING, max_size=12))
+def test_any_json_patch_makes_a_document_within_the_limits_or_is_refused(document, operations):
+    before = copy.deepcopy((document, operations))
+    try:
+        result = json_patch(document, operations)
+    except PatchError:
+        pass
+    else:
+        assert weigh(result).depth <= MAX_DEPTH
+        assert weigh(result).nodes <= OBJECT.nodes
+    assert (document, operations) == before
+
+
+def test_what_is_no_json_patch_is_told_from_what_does_not_fit():
+    for operations in (
+        {},
+        ["x"],
+        [{"op": "fly", "path": "/a"}],
+        [{"op": "add", "path": 1}],
+        [{"op": [], "path": "/a"}],
+    ):
+        with pytest.raises(MalformedPatch):
+            json_patch({}, operations)
+    for operations in ([{"op": "remove", "path": "/a"}], [{"op": "add", "path": "/a/b", "value": 1}]):
+        with pytest.raises(PatchError) as failure:
+            json_patch({}, operations)
+        assert type(failure.value) is PatchError
 
 
 CONFIG = {"data": {"conf": '{\n  "b": 1,\n  "a": {"x": 1}\n}', "yaml": "b: 1\na: {x: y}\n", "empty": ""}, "list": ["t"]}

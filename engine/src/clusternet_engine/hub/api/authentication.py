@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import ssl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -15,6 +14,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.informer import Informer
 from clusternet_engine.kube.resources import CONFIG_MAPS, Object
+from clusternet_engine.model.documents import read_json
 
 NAMESPACE = "kube-system"
 CONFIG_MAP = "extension-apiserver-authentication"
@@ -64,7 +64,7 @@ class RequestHeaders:
         data = config_map.get("data") or {}
 
         def names(key: str) -> tuple[str, ...]:
-            return tuple(json.loads(data.get(f"requestheader-{key}") or "[]"))
+            return tuple(read_json(data.get(f"requestheader-{key}") or "[]"))
 
         return cls(
             str(data.get("requestheader-client-ca-file") or "").encode(),

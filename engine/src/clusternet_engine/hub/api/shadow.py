@@ -16,7 +16,7 @@ from clusternet_engine.hub.api.catalog import Catalog
 from clusternet_engine.hub.api.changes import BOOKMARK, ChangeLog, Event
 from clusternet_engine.hub.api.checking import Checked, Checker
 from clusternet_engine.hub.api.groups import Call
-from clusternet_engine.hub.api.patches import merged, patch_type, patched, read_patch
+from clusternet_engine.hub.api.patches import patch_type, patched, read_body, read_patch
 from clusternet_engine.hub.api.representation import Representation, wanted_representation
 from clusternet_engine.hub.api.requests import RequestInfo, is_true
 from clusternet_engine.hub.api.schemas import Schemas
@@ -29,6 +29,7 @@ from clusternet_engine.kube.resources import Object, Resource
 from clusternet_engine.model import constants as names
 from clusternet_engine.model.apply import ApplyConflict, Manager, apply, path_text
 from clusternet_engine.model.apply import updated as fields_after
+from clusternet_engine.model.merging import merge_patch
 from clusternet_engine.model.names import LABEL_LIMIT
 from clusternet_engine.model.shadow import (
     SHADOW_API_VERSION,
@@ -304,7 +305,7 @@ class Shadow:
             manifest = await self._store.get(resource, info.name, namespace)
             if info.verb == "patch":
                 scale = scale_of(shadow_object(manifest), path)
-                sent = merged(scale, patch) if isinstance(patch, dict) else patched(scale, kind, patch, None)
+                sent = merge_patch(scale, patch) if isinstance(patch, dict) else patched(scale, kind, patch, None)
             replicas = (sent.get("spec") or {}).get("replicas", 0)
             if not isinstance(replicas, int) or isinstance(replicas, bool) or replicas < 0:
                 raise refuse(422, f'Scale "{info.name}" is invalid: spec.replicas: must be a whole number from 0')
@@ -360,15 +361,9 @@ async def _body(call: Call) -> Object:
         ApiError: 400 if there is none.
     """
     content_type = call.request.content_type
-    data = await call.request.read()
-    if content_type == "application/yaml":
-        return read_patch(PatchType.APPLY, data)  # type: ignore[no-any-return]
-    if content_type not in ("application/json", "application/octet-stream"):
+    if content_type not in ("application/json", "application/octet-stream", "application/yaml"):
         raise refuse(415, f"the body of the request was in an unknown format: {content_type}; send application/json")
-    try:
-        body = orjson.loads(data)
-    except orjson.JSONDecodeError as error:
-        raise refuse(400, f"the body of the request is not JSON: {error}") from None
+    body = read_body(await call.request.read(), yaml=content_type == "application/yaml")
     if not isinstance(body, dict):
         raise refuse(400, "the body of the request must be an object")
     return body
