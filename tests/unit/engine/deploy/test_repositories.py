@@ -42,7 +42,7 @@ async def test_all_requests_together_have_a_limit_in_time(registry, monkeypatch)
 async def test_archives_are_kept_for_a_moment_and_not_too_many_bytes(monkeypatch):
     fetched = []
 
-    async def within(seconds, spec, credential, work):
+    async def within(seconds, spec, credential, threads, work):
         fetched.append(spec["chart"])
         return bytes(spec["size"])
 
