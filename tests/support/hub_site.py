@@ -16,6 +16,7 @@ import aiohttp
 import pytest
 import yaml
 from clusternet_engine.kube.client import Client, PatchType
+from clusternet_engine.kube.config import ClusterConfig
 from clusternet_engine.kube.errors import ApiError, NotFound
 from clusternet_engine.kube.resources import (
     API_SERVICES,
@@ -67,6 +68,13 @@ _KINDS = {
         API_SERVICES,
         Resource("", "v1", "services", "Service", namespaced=True),
         Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", namespaced=True),
+        *(
+            Resource("admissionregistration.k8s.io", "v1", plural, kind, namespaced=False)
+            for plural, kind in (
+                ("validatingadmissionpolicies", "ValidatingAdmissionPolicy"),
+                ("validatingadmissionpolicybindings", "ValidatingAdmissionPolicyBinding"),
+            )
+        ),
     )
 }
 
@@ -92,7 +100,7 @@ async def install(admin: Client, port: int) -> None:
     The APIServices come with `install_api_services`, as in the role: they are unavailable while no hub serves them.
     """
     crds = [yaml.safe_load(file.read_text()) for file in sorted((_ROLE / "files" / "crds").iterdir())]
-    await _apply(admin, [*crds, *_render("objects.yaml.j2", port)])
+    await _apply(admin, [*crds, *_render("objects.yaml.j2", port), *_render("policies.yaml.j2", port)])
 
     async def served() -> bool:
         try:
@@ -157,6 +165,7 @@ def _render(template: str, port: int) -> list[Object]:
         "clusternet_hub_secure_port": port,
         "clusternet_hub_proxy_subjects": [],
         "clusternet_hub_child_rights": "agent",
+        "clusternet_hub_child_label_prefixes": ["node.clusternet.io/"],
         "__clusternet_hub_advertise_address": "localhost",
     }
     environment = Environment(autoescape=False)
@@ -177,6 +186,22 @@ async def _apply(admin: Client, bodies: list[Object]) -> None:
             field_manager="test",
             force=True,
         )
+
+
+def acts_as_child(lab: Lab, status: Object) -> Client:
+    """Return a client with the credential of an approved cluster.
+
+    Args:
+        lab: with the parent.
+        status: of the cluster's request.
+    """
+    return Client(
+        ClusterConfig(
+            lab.cluster("parent").server,
+            ca_data=base64.b64decode(status["caCertificate"]),
+            token=base64.b64decode(status["token"]).decode(),
+        )
+    )
 
 
 async def account_kubeconfig(admin: Client, lab: Lab) -> str:

@@ -1,12 +1,9 @@
 """What the hub makes of registration requests: objects, permissions, obstacles, and what it repairs (spec/02 §6)."""
 
 import asyncio
-import base64
 import re
 
 import pytest
-from clusternet_engine.kube.client import Client
-from clusternet_engine.kube.config import ClusterConfig
 from clusternet_engine.kube.errors import AlreadyExists, Forbidden, NotFound, Unauthorized
 from clusternet_engine.kube.resources import (
     CLUSTER_REGISTRATION_REQUESTS,
@@ -20,7 +17,7 @@ from clusternet_engine.kube.resources import (
     SECRETS,
     SERVICE_ACCOUNTS,
 )
-from hub_site import ID_LABEL, SYSTEM, eventually
+from hub_site import ID_LABEL, SYSTEM, acts_as_child, eventually
 
 pytestmark = pytest.mark.usefixtures("hub")
 
@@ -43,17 +40,6 @@ async def gone(parent, resource, name, namespace=None):
         return False
 
     await eventually(is_gone, why=f"{name} is gone")
-
-
-async def acts_as_child(lab, status):
-    """A client with the credential of an approved cluster."""
-    return Client(
-        ClusterConfig(
-            lab.cluster("parent").server,
-            ca_data=base64.b64decode(status["caCertificate"]),
-            token=base64.b64decode(status["token"]).decode(),
-        )
-    )
 
 
 async def test_an_approved_cluster_has_what_clusternet_makes(applicant, parent):
@@ -104,7 +90,7 @@ async def test_the_credential_may_do_what_it_should_and_nothing_else(applicant, 
     await other.ask()
     status, others = await child.approved(), await other.approved()
     namespace = status["dedicatedNamespace"]
-    async with await acts_as_child(lab, status) as acting:
+    async with acts_as_child(lab, status) as acting:
 
         async def may() -> bool:
             try:
@@ -281,9 +267,9 @@ async def test_a_deleted_credential_is_renewed(applicant, parent, lab, resource)
         return (await child.status())["token"] != before["token"]
 
     await eventually(renewed)
-    async with await acts_as_child(lab, await child.approved()) as acting:
+    async with acts_as_child(lab, await child.approved()) as acting:
         await acting.list(MANAGED_CLUSTERS, before["dedicatedNamespace"])
-    async with await acts_as_child(lab, before) as acting:
+    async with acts_as_child(lab, before) as acting:
 
         async def refused():
             try:
