@@ -35,6 +35,9 @@ description:
   - "C(clusternet_environment): environment variables by which Kubernetes programs reach the cluster, only with
     O(gateway_kubeconfig). They name files and hold no secrets."
   - Text written by clusters is never evaluated as a template.
+  - Where several ManagedClusters share a namespace or an identity, only the one that the hub has registered is
+    listed, and a warning names the others. The registration requests say which it is; a user who may not list those
+    gets the oldest one.
   - The name of a host is the name of its cluster. Where clusters in different namespaces want the same name, or a
     name belongs to a group, each of them is called C(name.namespace) and a warning says so.
 extends_documentation_fragment:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Iterable, Mapping, NamedTuple, Optional
 
-from ansible_collections.clusternet.core.plugins.module_utils import managed_cluster, validate
+from ansible_collections.clusternet.core.plugins.module_utils import genuine, managed_cluster, validate
 from ansible_collections.clusternet.core.plugins.module_utils.client import Client
 from ansible_collections.clusternet.core.plugins.module_utils.errors import ApiError, ClusternetError
 from ansible_collections.clusternet.core.plugins.module_utils.reconcile import Outcome, Reconciler
@@ -60,6 +60,7 @@ def selection(params: Mapping[str, Any]) -> Selection:
 def read(client: Client, chosen: Selection) -> list[dict[str, Any]]:
     """The chosen clusters, by namespace and name; one GET for one name in a namespace, else a paged list.
 
+    Of a list, those are left out that nobody was registered as (see C(genuine)).
     Raises ApiError, ClusternetError when the cluster doesn't know the kind.
     """
     if chosen.namespace and chosen.names is not None and len(chosen.names) == 1 and not chosen.label_selector:
@@ -75,7 +76,7 @@ def read(client: Client, chosen: Selection) -> list[dict[str, Any]]:
             "The role clusternet.core.hub makes it one.",
             "NoParent",
         ) from error
-    return [item for item in clusters if chosen.matches(item)]
+    return [item for item in genuine.leave_out(client, clusters) if chosen.matches(item)]
 
 
 def existing(client: Client, chosen: Selection) -> list[dict[str, Any]]:
@@ -189,4 +190,4 @@ def _wait(
         field_selector=f"metadata.name={names[0]}" if names is not None and len(names) == 1 else None,
         label_selector=label_selector,
     )
-    return sorted(filter(matches, clusters), key=managed_cluster.place)
+    return sorted(filter(matches, genuine.leave_out(client, clusters)), key=managed_cluster.place)

@@ -13,6 +13,9 @@ version_added: 0.1.0
 description:
   - Lists ManagedClusters with what their agents report, page by page over one connection.
   - Can wait until the clusters are ready.
+  - Where several ManagedClusters share a namespace or an identity, only the one that the hub has registered is
+    listed, and a warning names the others. The registration requests say which it is; a user who may not list those
+    gets the oldest one.
 options:
   names:
     description: Only clusters with these names. A name of which there is no cluster is no error.

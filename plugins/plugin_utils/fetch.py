@@ -7,8 +7,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from typing import Any
 
+from ansible_collections.clusternet.core.plugins.module_utils import genuine
 from ansible_collections.clusternet.core.plugins.module_utils.client import Client
 from ansible_collections.clusternet.core.plugins.module_utils.constants import (
     CLUSTERS_API,
@@ -24,20 +25,26 @@ from ansible_collections.clusternet.core.plugins.plugin_utils.managed_cluster im
 def fetch(options: InventoryOptions, warn: Callable[[str], None]) -> list[ManagedCluster]:
     """List the ManagedClusters, 500 a request, sorted by name and namespace.
 
-    :param warn: told what the API server warned of and which namespaces were skipped
+    Those that nobody was registered as are left out.
+
+    :param warn: told what the API server warned of, which namespaces were skipped and which ManagedClusters left out
     :raises ClusternetError: one sentence that says what to do
     """
     client = Client(options.connection)
-    transform = partial(normalise, full_object=options.full_object)
-    clusters: list[ManagedCluster] = []
+    found: list[tuple[genuine.Claim, ManagedCluster]] = []
+
+    def transform(item: dict[str, Any]) -> tuple[genuine.Claim, ManagedCluster]:
+        return genuine.claim(item), normalise(item, full_object=options.full_object)
+
     for path in _paths(options.namespaces):
         try:
-            clusters += client.list(path, options.label_selector, transform=transform)
+            found += client.list(path, options.label_selector, transform=transform)
         except ApiError as error:
             if error.status == 403 and not options.strict_permissions:
                 warn(f"Skipped, since it is forbidden: {error.message}")
                 continue
             raise _explained(error, client.server) from error
+    clusters = [cluster for _, cluster in genuine.leave_out(client, found, lambda one: one[0])]
     for text in client.warnings:
         warn(text)
     return sorted(clusters, key=lambda cluster: (cluster["name"], cluster["namespace"]))

@@ -19,8 +19,9 @@ from cryptography.x509.oid import NameOID
 LIST = "/apis/clusters.clusternet.io/v1beta1"
 
 
-def managed_cluster(name: str, namespace: str = "clusternet-a", ready: str | None = "True", **changes: Any) -> dict:
+def managed_cluster(name: str, namespace: str = "", ready: str | None = "True", **changes: Any) -> dict:
     """Return a ManagedCluster as a hub stores it; `changes` replace whole parts such as ``status``."""
+    namespace = namespace or f"clusternet-{name}"
     condition = {"type": "Ready", "status": ready, "reason": "ManagedClusterReady", "message": "heartbeat"}
     return {
         "apiVersion": "clusters.clusternet.io/v1beta1",

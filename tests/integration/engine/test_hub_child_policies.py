@@ -76,12 +76,12 @@ def base(namespace):
     }
 
 
-def managed_cluster(namespace, cluster_id, name="bank-prod", **labels):
+def managed_cluster(namespace):
     return {
         "apiVersion": MANAGED_CLUSTERS.api_version,
         "kind": "ManagedCluster",
-        "metadata": {"name": name, "namespace": namespace, "labels": labels},
-        "spec": {"clusterId": cluster_id, "syncMode": "Pull"},
+        "metadata": {"name": "bank-prod", "namespace": namespace},
+        "spec": {"clusterId": str(uuid.uuid4()), "syncMode": "Pull"},
     }
 
 
@@ -125,9 +125,7 @@ async def test_no_child_writes_what_only_administrators_and_the_hub_write(child,
         "a Localization": lambda: unlimited.create(LOCALIZATIONS, localization("l", namespace, bound, [])),
         "a Base": lambda: unlimited.create(BASES, base(namespace)),
         "a ConfigMap": lambda: unlimited.create(CONFIG_MAPS, bound),
-        "a second ManagedCluster": lambda: unlimited.create(
-            MANAGED_CLUSTERS, managed_cluster(namespace, str(uuid.uuid4()))
-        ),
+        "a second ManagedCluster": lambda: unlimited.create(MANAGED_CLUSTERS, managed_cluster(namespace)),
         "no ManagedCluster": lambda: unlimited.delete(MANAGED_CLUSTERS, name, namespace),
         "a label": lambda: unlimited.patch(MANAGED_CLUSTERS, name, label(tier="gold"), namespace),
         "no label": lambda: unlimited.patch(

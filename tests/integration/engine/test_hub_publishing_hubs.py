@@ -1,9 +1,9 @@
 """Hubs with other gates, and hubs that are killed while they publish; on clusters without agents."""
 
 from clusternet_engine.kube.client import Client
-from clusternet_engine.kube.resources import BASES, DESCRIPTIONS
+from clusternet_engine.kube.resources import BASES, DESCRIPTIONS, MANAGED_CLUSTERS
 from hub_site import HubProcess, Hubs, eventually
-from publishing import config_map, deployment, feed_of, subscription
+from publishing import FakeCluster, bind, config_map, deployment, feed_of, subscription
 from publishing_site import PublishingSite, names_of
 
 PUBLISHING = ("--feature-gates=Deployer=true,FeedInventory=true", "--controllers=*,-helmchart")
@@ -101,3 +101,35 @@ async def test_killed_hubs_leave_nothing_behind(hubs: Hubs, parent: Client) -> N
         await eventually(empty, 30, "everything is gone")
     finally:
         await site.clean_up()
+
+
+async def test_namespaces_publish_where_they_may(hubs: Hubs, parent: Client) -> None:
+    """Whoever has bound a Subscription, and as soon as labels change."""
+    await leads(hubs.start(*PUBLISHING, "--publisher=default=tier in (gold,silver)"))
+    site = PublishingSite(parent)
+    try:
+        gold, plain = await site.cluster(labels={"tier": "gold"}), await site.cluster()
+        settings = config_map("settings", site.name)
+        await site.make(settings)
+        everywhere = {"site": site.name}
+        made = await site.make(subscription(site.name, [settings], clusters=everywhere))
+        await site.becomes(gold, ["ConfigMap/settings"], names_of)
+        condition = await site.condition(made, "Scheduled", "Scheduled")
+        assert f"may not publish to {plain.name}" in condition["message"]
+        other = await site.make(subscription(site.name, [settings], clusters=everywhere, namespace="kube-public"))
+        assert (
+            "may not publish to any cluster" in (await site.condition(other, "Scheduled", "NotAPublisher"))["message"]
+        )
+        foreign = await site.make(subscription(f"{site.name}-f", [settings], clusters=everywhere, schedulerName="mine"))
+        await bind(parent, foreign, [gold, plain])
+        await eventually(lambda: has_bases(site, gold, 2))
+        assert await site.of(BASES, plain) == []
+        await parent.patch(MANAGED_CLUSTERS, gold.name, {"metadata": {"labels": {"tier": "bronze"}}}, gold.namespace)
+        await eventually(lambda: has_bases(site, gold, 0))
+        assert (await site.condition(made, "Scheduled", "NoFeasibleCluster"))["status"] == "False"
+    finally:
+        await site.clean_up()
+
+
+async def has_bases(site: PublishingSite, cluster: FakeCluster, number: int) -> bool:
+    return len(await site.of(BASES, cluster)) == number

@@ -111,6 +111,10 @@ class AgentPublisher:
                     informers[DESCRIPTIONS],
                     informers[HELM_RELEASES],
                     _NAMESPACE_INDEX,
+                    # The Role of this cluster lets it write this one only, and nobody registers a second one here.
+                    lambda namespace: next(
+                        iter(informers[MANAGED_CLUSTERS].by_index(_NAMESPACE_INDEX, namespace)), None
+                    ),
                 ),
                 reach=reach,
                 recorder=recorder,

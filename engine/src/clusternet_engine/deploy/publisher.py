@@ -40,6 +40,7 @@ class Sources:
 
     Attributes:
         namespace_index: the name of the index by namespace that clusters, descriptions and releases have.
+        cluster_in: gives the ManagedCluster that a namespace is dedicated to.
     """
 
     clusters: Informer
@@ -47,6 +48,7 @@ class Sources:
     descriptions: Informer
     releases: Informer
     namespace_index: str
+    cluster_in: Callable[[str], Object | None]
 
 
 class Deployment(Protocol):
@@ -193,7 +195,7 @@ class Publisher:
         obj = self._informer.get(name, namespace)
         if obj is None or not self._wanted(obj):
             return None
-        cluster = next(iter(self._sources.clusters.by_index(self._sources.namespace_index, namespace or "")), None)
+        cluster = self._sources.cluster_in(namespace or "")
         if obj["metadata"].get("deletionTimestamp"):
             return await self._remove(obj, cluster)
         return await self._bring(obj, cluster)

@@ -13,6 +13,7 @@ from clusternet_engine.kube.client import Client, PatchType
 from clusternet_engine.kube.controller import Controller
 from clusternet_engine.kube.errors import ApiError, NotFound
 from clusternet_engine.kube.events import EventRecorder
+from clusternet_engine.kube.informer import Informer
 from clusternet_engine.kube.resources import SUBSCRIPTIONS, Object, object_key, split_key
 from clusternet_engine.model import constants as names
 from clusternet_engine.model import features
@@ -139,7 +140,9 @@ class Aggregator:
         for binding in (subscription.get("status") or {}).get("bindingClusters") or ():
             namespace, _, name = binding.partition("/")
             cluster, base = self._caches.clusters.get(name, namespace), bases.get(namespace)
-            descriptions = self._caches.descriptions.by_index(BY_OWNER, base["metadata"]["uid"]) if base else []
+            if cluster is not None and not self._caches.is_registered(cluster):
+                cluster = None
+            descriptions = _owned(self._caches.descriptions, base) if base else ()
             live = [one for one in descriptions if not one["metadata"].get("deletionTimestamp")]
             states.append(
                 ClusterState(
@@ -155,7 +158,7 @@ class Aggregator:
 
     def _releases(self, descriptions: Iterable[Object]) -> Iterable[Object]:
         for description in descriptions:
-            yield from self._caches.releases.by_index(BY_OWNER, description["metadata"]["uid"])
+            yield from _owned(self._caches.releases, description)
 
     def _parts_of(self, description: Object) -> Sequence[Part]:
         uid, generation = description["metadata"]["uid"], description["metadata"]["generation"]
@@ -163,6 +166,13 @@ class Aggregator:
         if known is None or known[0] != generation:
             known = self._parts[uid] = (generation, parts_of(description))
         return known[1]
+
+
+def _owned(informer: Informer, owner: Object) -> Iterable[Object]:
+    """Yield the objects of an owner in its namespace; those elsewhere only say that they are its."""
+    for one in informer.by_index(BY_OWNER, owner["metadata"]["uid"]):
+        if one["metadata"]["namespace"] == owner["metadata"]["namespace"]:
+            yield one
 
 
 def _says(status: Object, wanted: Object) -> bool:

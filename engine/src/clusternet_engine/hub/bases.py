@@ -39,8 +39,10 @@ from clusternet_engine.model import constants as names
 from clusternet_engine.model import features
 from clusternet_engine.model.bases import (
     awaits_replicas,
+    is_bound,
     is_divided,
     is_replica_localization,
+    lists_all_feeds,
     replica_localizations,
 )
 from clusternet_engine.model.descriptions import (
@@ -55,6 +57,7 @@ from clusternet_engine.model.descriptions import (
     made_from,
 )
 from clusternet_engine.model.feeds import chart_feed, feed_reference, manifest_references
+from clusternet_engine.model.initialization import init_base_name, init_skipped
 from clusternet_engine.model.overrides import is_live, is_urgent, selects_differently
 from clusternet_engine.model.rendering import (
     VERIFYING_CHART,
@@ -91,6 +94,10 @@ class Bases:
         self._caches = caches
         self._recorder = recorder
         self._enabled = settings.enabled(features.DEPLOYER)
+        self._initialization = settings.enabled(features.CLUSTER_INIT)
+        self._publishers = settings.publishers
+        self._unasked: set[str] = set()
+        """Bases that aren't rendered, because nobody asks for all that they bring."""
         self._controller = Controller(
             NAME, self._reconcile, workers=settings.workers, keys=lambda: map(object_key, caches.bases.items())
         )
@@ -104,6 +111,7 @@ class Bases:
         caches.globalizations.add_handler(self._on_override)
         caches.localizations.add_handler(self._on_override)
         caches.clusters.add_handler(self._on_cluster)
+        caches.add_registration_handler(self._on_registration)
         caches.descriptions.add_handler(self._on_description)
         caches.releases.add_handler(self._on_release)
 
@@ -118,12 +126,15 @@ class Bases:
     def _on_base(self, change: Change) -> None:
         if change.old is None or change.new is None or _concern(change.old) != _concern(change.new):
             self._controller.enqueue(object_key(change.object))
+        if self._initialization:
+            self._on_registration(change.object["metadata"]["namespace"])
 
     def _on_subscription(self, change: Change) -> None:
         """Replicas have been divided anew, or a Base may have come into being too late."""
         if change.new is None:
             self._enqueue(self._caches.bases.by_index(BY_SUBSCRIPTION, change.object["metadata"]["uid"]))
             return
+        self._look_again(self._caches.bases.by_index(BY_SUBSCRIPTION, change.new["metadata"]["uid"]))
         if not is_divided(change.new):
             return
         before = (change.old or {}).get("status") or {}
@@ -159,7 +170,8 @@ class Bases:
                 self._enqueue_users(self._references_of(feed), change.object["metadata"].get("namespace"))
 
     def _on_cluster(self, change: Change) -> None:
-        """The labels of a cluster decide which Globalizations apply; and a cluster may be back."""
+        """The labels of a cluster decide which Globalizations apply, and who may publish to it; and it may be back."""
+        self._on_registration(change.object["metadata"]["namespace"])
         before, after = (
             (cluster or {}).get("metadata", {}).get("labels") or {} for cluster in (change.old, change.new)
         )
@@ -170,6 +182,9 @@ class Bases:
             feed = globalization["spec"].get("feed")
             if feed and is_urgent(globalization) and selects_differently(globalization, before, after):
                 self._enqueue_users(self._references_of(feed), namespace)
+
+    def _on_registration(self, namespace: str) -> None:
+        self._look_again(self._caches.bases.by_index(BY_NAMESPACE, namespace))
 
     def _on_description(self, change: Change) -> None:
         """One that is gone is made anew if it is wanted.
@@ -216,6 +231,7 @@ class Bases:
         base = self._caches.bases.get(name, namespace)
         if base is None:
             self._told.pop(key, None)
+            self._unasked.discard(key)
             return None
         if base["metadata"].get("deletionTimestamp"):
             await self._finish(base)
@@ -223,6 +239,9 @@ class Bases:
         if await self._is_left_over(base):
             log.info("Base %s is removed: its Subscription is gone", key)
             await self._delete(BASES, base)
+            return None
+        if not self._is_asked_for(base):
+            self._told.pop(key, None)
             return None
         rendering = self._render(base)
         if rendering is None:
@@ -254,6 +273,49 @@ class Bases:
         listed = await self._client.list(SUBSCRIPTIONS, labels.get(names.SUBSCRIPTION_NAMESPACE_LABEL))
         return all(subscription["metadata"]["uid"] != uid for subscription in listed.items)
 
+    def _is_asked_for(self, base: Object) -> bool:
+        """Return whether a Subscription asks for all that a Base brings, or the Base initialises its cluster.
+
+        Otherwise whoever makes a Base could read what is published to others. Descriptions that are there stay as they
+        are: a Base that lags behind its Subscription is about to be brought up to date, or removed.
+        """
+        key = object_key(base)
+        uid = (base["metadata"].get("labels") or {}).get(names.SUBSCRIPTION_UID_LABEL) or ""
+        subscription = next(iter(self._caches.subscriptions.by_index(BY_UID, uid)), None) if uid else None
+        problem = self._forbidden(base, subscription)
+        lags = subscription is not None and not (is_bound(base, subscription) and lists_all_feeds(subscription, base))
+        if not problem and not lags:
+            self._unasked.discard(key)
+            return True
+        if key not in self._unasked:
+            self._unasked.add(key)
+            log.info("Base %s isn't rendered: %s", key, problem or "its Subscription doesn't ask for all of it")
+            if problem:
+                self._recorder.note(base, "Warning", "NotRendered", problem)
+        return False
+
+    def _forbidden(self, base: Object, subscription: Object | None) -> str:
+        """Return why nobody may ask for a Base; empty if its Subscription may, or it initialises its cluster."""
+        namespace = base["metadata"]["namespace"]
+        cluster = self._caches.cluster_in(namespace)
+        if subscription is not None:
+            publisher = subscription["metadata"]["namespace"]
+            if self._caches.is_dedicated(publisher):
+                return f"its Subscription lies in {publisher}, the namespace of a cluster"
+            if cluster and not self._publishers.may_publish_to(publisher, cluster["metadata"].get("labels")):
+                return f"namespace {publisher} of its Subscription may not publish to this cluster"
+            return ""
+        if self._initialization and cluster is not None and not init_skipped(cluster):
+            chosen = init_base_name(cluster, self._caches.bases.by_index(BY_NAMESPACE, namespace))
+            if chosen == base["metadata"]["name"]:
+                return ""
+        return "it has no Subscription, and doesn't initialise the cluster (feature gate ClusterInit)"
+
+    def _look_again(self, bases: Iterable[Object]) -> None:
+        """Look again at those that nobody asked for."""
+        if self._unasked:
+            self._enqueue(base for base in bases if object_key(base) in self._unasked)
+
     def _render(self, base: Object) -> Rendering | None:
         """Return what a Base becomes now; None while the division of its replicas isn't known."""
         namespace = base["metadata"]["namespace"]
@@ -271,8 +333,8 @@ class Bases:
                 localizations += replica_localizations(subscription, base, inventory, ())
         references = self._references(feeds)
         globalizations = [one for each in references for one in self._caches.globalizations.by_index(BY_FEED, each)]
-        clusters = self._caches.clusters.by_index(BY_NAMESPACE, namespace)
-        labels = [cluster["metadata"].get("labels") or {} for cluster in clusters]
+        cluster = self._caches.cluster_in(namespace)
+        labels = [cluster["metadata"].get("labels") or {}] if cluster else []
         return render(feeds, self._caches.feed_objects, localizations, globalizations, labels)
 
     def _localizations(self, namespace: str, feeds: list[Object]) -> list[Object]:

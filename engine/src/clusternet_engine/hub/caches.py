@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
+from clusternet_engine.kube.cache import Change
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.faults import Listener
 from clusternet_engine.kube.informer import Informer
@@ -82,6 +84,7 @@ class Caches:
         self.bases = Informer(client, BASES)
         self.descriptions = Informer(client, DESCRIPTIONS)
         self.releases = Informer(client, HELM_RELEASES)
+        self.requests.add_index(BY_NAMESPACE, _dedicated_namespaces)
         self.namespaces.add_index(BY_CLUSTER, cluster_ids)
         self.clusters.add_index(BY_CLUSTER, _identities)
         for informer in (
@@ -92,6 +95,7 @@ class Caches:
             self.releases,
             self.localizations,
             self.subscriptions,
+            self.charts,
         ):
             informer.add_index(BY_NAMESPACE, _namespaces)
         for informer in (self.bases, self.descriptions, self.releases):
@@ -168,27 +172,89 @@ class Caches:
     def cluster(self, cluster_id: str) -> Object | None:
         """Return the ManagedCluster that a cluster was registered as; None if there is none that is sure to be it.
 
-        A child may write anything into its own namespace, even a ManagedCluster that says to be another cluster. The
-        status of the request is written by the hub alone.
+        What the hub wrote into the status of the registration request decides: no child can write there. A cluster
+        whose request tells nothing (it is about to be approved, or gone before its ManagedCluster) is known by a
+        ManagedCluster that nothing contradicts.
         """
         if not self.requests.synced:
             return None
-        found = self.clusters.by_index(BY_CLUSTER, cluster_id)
-        request = self.requests.get(cluster_object_name(cluster_id)) or {}
-        namespace = (request.get("status") or {}).get("dedicatedNamespace")
-        if namespace:
-            found = [cluster for cluster in found if cluster["metadata"]["namespace"] == namespace]
+        status = (self.requests.get(cluster_object_name(cluster_id)) or {}).get("status") or {}
+        if status.get("result") == names.DENIED:
+            return None
+        if namespace := status.get("dedicatedNamespace"):
+            found = [one for one in self.clusters.by_index(BY_CLUSTER, cluster_id) if _namespace(one) == namespace]
+            if name := status.get("managedClusterName"):
+                found = [one for one in found if one["metadata"]["name"] == name]
+        else:
+            found = [one for one in self.clusters.by_index(BY_CLUSTER, cluster_id) if not self._contradicts(one)]
         return found[0] if len(found) == 1 else None
+
+    def _contradicts(self, cluster: Object) -> bool:
+        """Return whether the namespace of a ManagedCluster is known to be another cluster's."""
+        namespace = _namespace(cluster)
+        if self.requests.by_index(BY_NAMESPACE, namespace):
+            return True
+        owners = [*cluster_ids(self.namespaces.get(namespace) or {"metadata": {}})]
+        return owners not in ([], [cluster["spec"]["clusterId"]])
 
     def is_registered(self, cluster: Object) -> bool:
         """Return whether a ManagedCluster is the one of the cluster that it says to be."""
-        registered = self.cluster(cluster["spec"]["clusterId"])
+        metadata, cluster_id = cluster["metadata"], cluster["spec"]["clusterId"]
+        status = (self.requests.get(cluster_object_name(cluster_id)) or {}).get("status") or {}
+        if name := status.get("managedClusterName"):
+            # The usual case, without a look at indexes: it is asked of all clusters for every Subscription.
+            where = status.get("dedicatedNamespace"), name
+            return status.get("result") != names.DENIED and where == (metadata["namespace"], metadata["name"])
+        registered = self.cluster(cluster_id)
         return registered is not None and object_key(registered) == object_key(cluster)
 
+    def registered_clusters(self) -> list[Object]:
+        """Return all ManagedClusters that are what they say to be."""
+        return [cluster for cluster in self.clusters.items() if self.is_registered(cluster)]
+
+    def cluster_in(self, namespace: str) -> Object | None:
+        """Return the registered ManagedCluster in a dedicated namespace, if there is one."""
+        found = self.clusters.by_index(BY_NAMESPACE, namespace)
+        return next((cluster for cluster in found if self.is_registered(cluster)), None)
+
+    def is_dedicated(self, namespace: str) -> bool:
+        """Return whether a namespace is a cluster's own, so that what lies there is nobody's wish.
+
+        The requests say so, which no child can write. The labels of the namespace, which the hub writes, say so for
+        longer: until a cluster that is being removed has gone, with all that was left in its namespace.
+        """
+        if self.requests.by_index(BY_NAMESPACE, namespace):
+            return True
+        found = self.namespaces.get(namespace)
+        if found is None:
+            return False
+        labels = found["metadata"].get("labels") or {}
+        return labels.get(names.CREATED_BY_LABEL) == names.CREATED_BY_AGENT and names.CLUSTER_ID_LABEL in labels
+
+    def add_registration_handler(self, handler: Callable[[str], None]) -> None:
+        """Have a handler called with each namespace that becomes a cluster's, stops being one, or is another's now."""
+
+        def on_request(change: Change) -> None:
+            if _registration(change.old) != _registration(change.new):
+                for request in (change.old, change.new):
+                    for namespace in _dedicated_namespaces(request) if request else ():
+                        handler(namespace)
+
+        def on_namespace(change: Change) -> None:
+            old, new = (_owner(obj) if obj else None for obj in (change.old, change.new))
+            if old != new:
+                handler(change.object["metadata"]["name"])
+
+        self.requests.add_handler(on_request)
+        self.namespaces.add_handler(on_namespace)
+
     def feed_objects(self, feed: Object) -> list[Object]:
-        """Return the HelmChart, or the Manifests, that a feed means."""
+        """Return the HelmChart, or the Manifests, that a feed means; a chart in a dedicated namespace is none."""
         reference = feed_reference(feed)
-        return self.charts.by_index(BY_FEED, reference) or self.manifests.by_index(BY_FEED, reference)
+        charts = [
+            chart for chart in self.charts.by_index(BY_FEED, reference) if not self.is_dedicated(_namespace(chart))
+        ]
+        return charts or self.manifests.by_index(BY_FEED, reference)
 
 
 def namespaced_reference(namespace: str, reference: str) -> str:
@@ -206,8 +272,28 @@ def _identities(cluster: Object) -> Iterable[str]:
     return (cluster["spec"]["clusterId"],)
 
 
+def _namespace(obj: Object) -> str:
+    return str(obj["metadata"]["namespace"])
+
+
 def _namespaces(obj: Object) -> Iterable[str]:
     return (obj["metadata"]["namespace"],)
+
+
+def _dedicated_namespaces(request: Object) -> Iterable[str]:
+    namespace = (request.get("status") or {}).get("dedicatedNamespace")
+    return (namespace,) if namespace else ()
+
+
+def _registration(request: Object | None) -> tuple[Any, ...]:
+    """Return what a request says of its cluster, leaving the credential out."""
+    status = (request or {}).get("status") or {}
+    return tuple(status.get(field) for field in ("result", "dedicatedNamespace", "managedClusterName"))
+
+
+def _owner(namespace: Object) -> tuple[Any, ...]:
+    labels = namespace["metadata"].get("labels") or {}
+    return labels.get(names.CREATED_BY_LABEL), labels.get(names.CLUSTER_ID_LABEL)
 
 
 def _subscription_uids(obj: Object) -> Iterable[str]:

@@ -6,7 +6,7 @@ import logging
 
 from clusternet_engine.deploy.pull_secrets import PullSecretMissing, PullSecrets
 from clusternet_engine.deploy.repositories import Repositories, RepositoryFailed
-from clusternet_engine.hub.caches import Caches
+from clusternet_engine.hub.caches import BY_NAMESPACE, Caches
 from clusternet_engine.hub.settings import Settings
 from clusternet_engine.kube.backoff import Backoff
 from clusternet_engine.kube.cache import Change
@@ -52,6 +52,7 @@ class Charts:
             NAME, self._reconcile, workers=_WORKERS, keys=lambda: map(object_key, caches.charts.items())
         )
         caches.charts.add_handler(self._on_chart)
+        caches.add_registration_handler(self._on_registration)
 
     async def run(self) -> None:
         """Work until cancelled; begins with all HelmCharts there are."""
@@ -64,6 +65,10 @@ class Charts:
             self._backoffs.pop(key, None)
         elif _generation(change.old) != _generation(change.new) or _missing_labels(change.new):
             self._controller.enqueue(key)
+
+    def _on_registration(self, namespace: str) -> None:
+        for chart in self._caches.charts.by_index(BY_NAMESPACE, namespace):
+            self._controller.enqueue(object_key(chart))
 
     async def _reconcile(self, key: str) -> float | None:
         namespace, name = split_key(key)
@@ -79,6 +84,10 @@ class Charts:
 
     async def _verify(self, key: str, chart: Object) -> float:
         metadata, spec, status = chart["metadata"], chart["spec"], chart.get("status") or {}
+        if self._caches.is_dedicated(metadata["namespace"]):
+            reason = f"namespace {metadata['namespace']} belongs to a cluster, so what lies there is not published"
+            await self._write(chart, names.CHART_NOT_FOUND, reason)
+            return _RECHECK_LIMIT
         judged = status.get("observedGeneration") == metadata["generation"]
         try:
             await self._repositories.look(spec, await self._secrets.credential(spec, ""))

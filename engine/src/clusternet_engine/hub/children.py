@@ -52,8 +52,11 @@ class Children:
         """Return the objects of a ManagedCluster's child.
 
         Raises:
-            Unreachable: the child hasn't said how, or with a damaged credential.
+            Unreachable: it isn't a registered cluster, hasn't said how, or with a damaged credential.
         """
+        cluster_id = cluster["spec"]["clusterId"]
+        if not self._caches.is_registered(cluster):
+            raise Unreachable(f"cluster {cluster_id} isn't registered as ManagedCluster {object_key(cluster)}")
         config = self._config(cluster)
         namespace = cluster["metadata"]["namespace"]
         route = self._route(cluster)
@@ -82,17 +85,10 @@ class Children:
             await child.objects.client.close()
 
     def _route(self, cluster: Object) -> TunnelRoute | None:
-        """Return the way through the tunnel, if the cluster's agent holds one.
-
-        Raises:
-            Unreachable: it would be the tunnel of another cluster.
-        """
+        """Return the way through the tunnel, if the cluster's agent holds one."""
         if self._tunnels is None or not (cluster.get("status") or {}).get("useSocket"):
             return None
-        cluster_id = cluster["spec"]["clusterId"]
-        if not self._caches.is_registered(cluster):
-            raise Unreachable(f"cluster {cluster_id} isn't registered as ManagedCluster {object_key(cluster)}")
-        return self._tunnels.route(cluster_id)
+        return self._tunnels.route(cluster["spec"]["clusterId"])
 
     def _config(self, cluster: Object) -> ClusterConfig:
         metadata, status = cluster["metadata"], cluster.get("status") or {}

@@ -26,7 +26,9 @@ from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.config import ClusterConfig
 from clusternet_engine.model import constants as names
 from clusternet_engine.model import features
+from clusternet_engine.model.publishers import Publishers, parse_publisher
 from clusternet_engine.model.rbac import ChildRights
+from clusternet_engine.model.selectors import Selector
 from clusternet_engine.program import health_server, leader_elector, run_program, serving_tls
 
 PORT = 443
@@ -76,6 +78,16 @@ def make_hub_parser() -> argparse.ArgumentParser:
         help="what a child may do in its namespace on the parent: what this project's agent does, or also what only "
         "Clusternet's own agent does (take HelmReleases away, write EndpointSlices)",
     )
+    group.add_argument(
+        "--publisher",
+        type=publisher,
+        action="append",
+        default=[],
+        metavar="NAMESPACE=SELECTOR",
+        help="let Subscriptions of a namespace go to clusters with these labels only, e.g. team-a=region in (eu,us); "
+        "an empty selector is all clusters, the namespace * all that have no entry of their own; without entries every "
+        "namespace may publish to every cluster, with entries no other; may be given more than once",
+    )
     add_helm_flag(parser)
     registration = parser.add_argument_group("registration")
     registration.add_argument(
@@ -121,6 +133,18 @@ def controllers(text: str) -> frozenset[str]:
     return frozenset(chosen - {item.removeprefix("-") for item in items if item.startswith("-")})
 
 
+def publisher(text: str) -> tuple[str, Selector]:
+    """argparse type: a namespace, and the label selector of clusters that it may publish to.
+
+    Raises:
+        argparse.ArgumentTypeError: it isn't one; the text says why.
+    """
+    try:
+        return parse_publisher(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the hub until it is told to stop.
 
@@ -140,6 +164,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         helm_binary=arguments.helm_binary,
         child_rights=arguments.child_rights,
         registration=RegistrationSettings(nameless_registrants=arguments.registration_readers == ANY),
+        publishers=Publishers.of(arguments.publisher),
     )
     peering = PeerSettings(
         advertise_address=arguments.peer_advertise_address,

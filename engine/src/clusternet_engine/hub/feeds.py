@@ -146,7 +146,10 @@ class Feeds:
         return all(_is_going(one) or one["metadata"]["uid"] == source["metadata"]["uid"] for one in others)
 
     def _users(self, informer: Informer, source: Object) -> list[Object]:
+        """Return what lists a feed; Subscriptions in dedicated namespaces publish nothing, so they use nothing."""
         found = (one for reference in source_references(source) for one in informer.by_index(BY_FEED, reference))
+        if informer is self._caches.subscriptions:
+            found = (one for one in found if not self._caches.is_dedicated(one["metadata"]["namespace"]))
         return list({object_key(one): one for one in found}.values())
 
 

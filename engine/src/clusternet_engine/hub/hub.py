@@ -82,8 +82,8 @@ class Hub:
         self._recorder = EventRecorder(client, names.HUB)
         controllers = _controllers(client, self.caches, self._recorder, settings, self.tunnels)
         self._controllers = {name: controllers[name] for name in settings.controllers}
-        metrics.CLUSTERS_REGISTERED.set_function(lambda: len(self.caches.clusters.items()))
-        metrics.CLUSTERS_READY.set_function(lambda: sum(map(_is_ready, self.caches.clusters.items())))
+        metrics.CLUSTERS_REGISTERED.set_function(lambda: len(self.caches.registered_clusters()))
+        metrics.CLUSTERS_READY.set_function(lambda: sum(map(_is_ready, self.caches.registered_clusters())))
 
     async def lead(self, lease: Object | None = None) -> None:
         """Run the controllers until cancelled, as soon as everything has been listed.

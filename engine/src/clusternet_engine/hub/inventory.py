@@ -77,7 +77,12 @@ class Inventory:
     async def _reconcile(self, key: str) -> None:
         namespace, name = split_key(key)
         subscription = self._caches.subscriptions.get(name, namespace)
-        if subscription is None or subscription["metadata"].get("deletionTimestamp") or not _divides(subscription):
+        if (
+            subscription is None
+            or subscription["metadata"].get("deletionTimestamp")
+            or not _divides(subscription)
+            or self._caches.is_dedicated(str(namespace))
+        ):
             self._told.pop(key, None)
             return
         try:

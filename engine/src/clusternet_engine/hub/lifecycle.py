@@ -49,9 +49,12 @@ class Lifecycle:
             NAME, self._reconcile, workers=workers, keys=lambda: map(object_key, caches.clusters.items())
         )
         self._heartbeats = Heartbeats(time.monotonic())
+        self._strangers: set[str] = set()
+        """ManagedClusters that nobody is registered as, and of which that has been told."""
         caches.clusters.add_handler(self._on_cluster)
         caches.bases.add_handler(self._on_deployment)
         caches.descriptions.add_handler(self._on_deployment)
+        caches.add_registration_handler(self._on_registration)
 
     async def run(self) -> None:
         """Work until cancelled; begins with all clusters there are."""
@@ -66,12 +69,26 @@ class Lifecycle:
         for cluster in self._caches.clusters.by_index(BY_NAMESPACE, change.object["metadata"]["namespace"]):
             self._controller.enqueue(object_key(cluster))
 
+    def _on_registration(self, namespace: str) -> None:
+        for cluster in self._caches.clusters.by_index(BY_NAMESPACE, namespace):
+            self._controller.enqueue(object_key(cluster))
+
     async def _reconcile(self, key: str) -> float | None:
         namespace, name = split_key(key)
         cluster = self._caches.clusters.get(name, namespace)
         if cluster is None or cluster["metadata"].get("deletionTimestamp"):
             self._heartbeats.forget(key)
+            self._strangers.discard(key)
             return None
+        if not self._caches.is_registered(cluster):
+            self._heartbeats.forget(key)
+            if key not in self._strangers:
+                self._strangers.add(key)
+                message = "no cluster is registered as this ManagedCluster, so it counts for nothing"
+                log.warning("%s: %s", key, message)
+                self._recorder.note(cluster, "Warning", "NotRegistered", message)
+            return None
+        self._strangers.discard(key)
         try:
             return await self._watch_over(key, cluster)
         except NotFound:

@@ -38,7 +38,9 @@ class Pusher:
         self._publishing = Publishing(
             "hub",
             parent=client,
-            sources=Sources(caches.clusters, caches.bases, caches.descriptions, caches.releases, BY_NAMESPACE),
+            sources=Sources(
+                caches.clusters, caches.bases, caches.descriptions, caches.releases, BY_NAMESPACE, caches.cluster_in
+            ),
             reach=self._children.objects,
             recorder=recorder,
             helm_binary=settings.helm_binary,

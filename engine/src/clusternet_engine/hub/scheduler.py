@@ -11,10 +11,11 @@ import logging
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 from clusternet_engine.hub import inventory
-from clusternet_engine.hub.caches import BY_FEED, Caches
+from clusternet_engine.hub.caches import BY_FEED, BY_NAMESPACE, Caches
 from clusternet_engine.hub.predictors import PredictionFailed, Predictors
 from clusternet_engine.hub.settings import Settings
 from clusternet_engine.hub.tunnels import Tunnels
@@ -88,6 +89,7 @@ class Scheduler:
         self._caches = caches
         self._recorder = recorder
         self._predictors = Predictors(caches, tunnels if settings.enabled(features.SOCKET_CONNECTION) else None)
+        self._publishers = settings.publishers
         self._fail_over = settings.enabled(features.FAIL_OVER)
         self._makes_inventories = settings.enabled(features.FEED_INVENTORY) and inventory.NAME in settings.controllers
         self._tolerates_failures = settings.enabled(features.FEASIBLE_CLUSTERS_TOLERATION)
@@ -108,6 +110,7 @@ class Scheduler:
         caches.inventories.add_handler(self._on_inventory)
         caches.manifests.add_handler(self._on_manifest)
         caches.clusters.add_handler(self._on_cluster)
+        caches.add_registration_handler(self._on_registration)
 
     async def run(self) -> None:
         """Work until cancelled; begins with all Subscriptions there are."""
@@ -162,7 +165,16 @@ class Scheduler:
         """Only Subscriptions that select the cluster, or did, are looked at."""
         if not self._leading or (change.old and change.new and self._seen(change.old) == self._seen(change.new)):
             return
-        states = [state for state in (change.old, change.new) if state]
+        self._look_at_users_of([state for state in (change.old, change.new) if state])
+
+    def _on_registration(self, namespace: str) -> None:
+        """What lies in a namespace may count now, or no longer; and so may the clusters there."""
+        for subscription in self._caches.subscriptions.by_index(BY_NAMESPACE, namespace):
+            self._controller.enqueue(object_key(subscription))
+        if self._leading:
+            self._look_at_users_of(self._caches.clusters.by_index(BY_NAMESPACE, namespace))
+
+    def _look_at_users_of(self, states: Sequence[Object]) -> None:
         for key, subscribers in self._subscribers.items():
             if any(subscriber.selects(state) for state in states for subscriber in subscribers):
                 self._controller.enqueue(key)
@@ -206,11 +218,15 @@ class Scheduler:
 
     async def _schedule(self, key: str, subscription: Object) -> float | None:
         namespace, name = split_key(key)
+        if forbidden := self._forbidden(str(namespace)):
+            await self._bind(key, subscription, Placement([], {}, *forbidden))
+            return None
         found = self._caches.inventories.get(name, namespace)
         feeds = found["spec"]["feeds"] if found else None
-        clusters = self._caches.clusters.items()
+        clusters = self._caches.registered_clusters()
+        permits = partial(self._permits, str(namespace))
         try:
-            plan = make_plan(subscription, clusters, feeds, fail_over=self._fail_over)
+            plan = make_plan(subscription, clusters, feeds, fail_over=self._fail_over, permits=permits)
             rooms = self._rooms(key, plan)
             if rooms is None:
                 return None
@@ -226,6 +242,21 @@ class Scheduler:
         self._failures.pop(key, None)
         await self._bind(key, subscription, placement)
         return _CAPACITY_RETRY if placement.reason == Reason.INSUFFICIENT_CAPACITY else None
+
+    def _forbidden(self, namespace: str) -> tuple[Reason, str] | None:
+        """Return why nothing is published from a namespace; None if something may be."""
+        if self._caches.is_dedicated(namespace):
+            message = f"namespace {namespace} belongs to a cluster, so what lies there is not published"
+            return Reason.DEDICATED_NAMESPACE, message
+        if not self._publishers.may_publish(namespace):
+            message = (
+                f"namespace {namespace} may not publish to any cluster; flag --publisher of the hub says which may"
+            )
+            return Reason.NOT_A_PUBLISHER, message
+        return None
+
+    def _permits(self, namespace: str, cluster: Object) -> bool:
+        return self._publishers.may_publish_to(namespace, cluster["metadata"].get("labels"))
 
     def _missing_inventory(self, subscription: Object) -> str:
         """Why there is no FeedInventory of these feeds; empty when it is about to come."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from clusternet_engine.model import features
+from clusternet_engine.model.publishers import Publishers
 from clusternet_engine.model.rbac import ChildRights
 
 
@@ -33,6 +34,7 @@ class Settings:
         helm_binary: name or path of the program that installs charts.
         child_rights: what children may do in their dedicated namespaces.
         registration: how clusters register.
+        publishers: which namespaces may publish to which clusters.
     """
 
     controllers: frozenset[str]
@@ -43,6 +45,7 @@ class Settings:
     helm_binary: str = "helm"
     child_rights: ChildRights = ChildRights.AGENT
     registration: RegistrationSettings = RegistrationSettings()
+    publishers: Publishers = field(default_factory=Publishers)
 
     def enabled(self, gate: str) -> bool:
         """Return whether a feature gate is on."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from clusternet_engine.hub.caches import BY_SUBSCRIPTION, BY_UID, Caches
+from clusternet_engine.hub.caches import BY_NAMESPACE, BY_SUBSCRIPTION, BY_UID, Caches
 from clusternet_engine.hub.marks import lacks, mark, release
 from clusternet_engine.hub.settings import Settings
 from clusternet_engine.kube.cache import Change
@@ -59,6 +60,7 @@ class Subscriptions:
         self._caches = caches
         self._recorder = recorder
         self._enabled = settings.enabled(features.DEPLOYER)
+        self._publishers = settings.publishers
         self._controller = Controller(
             NAME, self._reconcile, workers=settings.workers, keys=lambda: map(object_key, caches.subscriptions.items())
         )
@@ -68,6 +70,8 @@ class Subscriptions:
         caches.bases.add_handler(self._on_base)
         caches.localizations.add_handler(self._on_localization)
         caches.inventories.add_handler(lambda change: self._controller.enqueue(object_key(change.object)))
+        caches.clusters.add_handler(self._on_cluster)
+        caches.add_registration_handler(self._on_registration)
 
     async def run(self) -> None:
         """Work until cancelled, with feature gate Deployer; begins with all Subscriptions there are."""
@@ -97,6 +101,24 @@ class Subscriptions:
             if value == names.SUBSCRIPTION_KIND:
                 for subscription in self._caches.subscriptions.by_index(BY_UID, key):
                     self._controller.enqueue(object_key(subscription))
+
+    def _on_cluster(self, change: Change) -> None:
+        """Other labels may take away the leave to publish to a cluster."""
+        if not self._publishers.selectors or change.old is None or change.new is None:
+            return
+        if change.old["metadata"].get("labels") != change.new["metadata"].get("labels"):
+            self._look_at(change.new["metadata"]["namespace"])
+
+    def _on_registration(self, namespace: str) -> None:
+        for subscription in self._caches.subscriptions.by_index(BY_NAMESPACE, namespace):
+            self._controller.enqueue(object_key(subscription))
+        self._look_at(namespace)
+
+    def _look_at(self, namespace: str) -> None:
+        """Look at all Subscriptions that have a Base in a dedicated namespace."""
+        for base in self._caches.bases.by_index(BY_NAMESPACE, namespace):
+            for subscription in self._caches.subscriptions.by_index(BY_UID, _subscription_uid(base)):
+                self._controller.enqueue(object_key(subscription))
 
     async def _reconcile(self, key: str) -> float | None:
         namespace, name = split_key(key)
@@ -133,8 +155,7 @@ class Subscriptions:
 
     async def _place(self, subscription: Object) -> float | None:
         """Bring the Bases in line with the bindings."""
-        status = subscription.get("status") or {}
-        bound = dict.fromkeys(binding.partition("/")[0] for binding in status.get("bindingClusters") or ())
+        bound = dict.fromkeys(self._bound_namespaces(subscription))
         by_namespace: dict[str, list[Object]] = {namespace: [] for namespace in bound}
         stale = []
         for base in filter(_is_live, self._bases(subscription)):
@@ -145,6 +166,26 @@ class Subscriptions:
         await run_all([*works, *(partial(self._remove, base) for base in stale)], at_once=_AT_ONCE)
         self._report(placing)
         return _BLOCKED_RECHECK if placing.blocked else None
+
+    def _bound_namespaces(self, subscription: Object) -> Iterator[str]:
+        """Yield the dedicated namespaces that a Subscription is bound to, and may publish to.
+
+        The bindings may be another scheduler's, or anybody's who may write the status.
+        """
+        own = subscription["metadata"]["namespace"]
+        if self._caches.is_dedicated(own):
+            return
+        for binding in (subscription.get("status") or {}).get("bindingClusters") or ():
+            namespace, _, name = binding.partition("/")
+            cluster = self._caches.clusters.get(name, namespace)
+            if cluster is None:
+                # The cache may lag, or the cluster has gone and the scheduler is about to notice.
+                if self._caches.is_dedicated(namespace) and not self._publishers.selectors:
+                    yield namespace
+            elif self._caches.is_registered(cluster) and self._publishers.may_publish_to(
+                own, cluster["metadata"].get("labels")
+            ):
+                yield namespace
 
     async def _place_in(self, placing: _Placing, namespace: str, bases: list[Object]) -> None:
         """Make or update the Base in one dedicated namespace, and the Localizations there."""

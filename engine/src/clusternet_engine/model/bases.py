@@ -8,7 +8,7 @@ import orjson
 
 from clusternet_engine.kube.resources import BASES, LOCALIZATIONS, Object
 from clusternet_engine.model import constants as names
-from clusternet_engine.model.feeds import feed_key
+from clusternet_engine.model.feeds import feed_key, feed_references
 from clusternet_engine.model.inventory import has_replicas
 from clusternet_engine.model.names import derived_suffix
 from clusternet_engine.model.spec_hash import spec_hash
@@ -90,6 +90,18 @@ def owner_reference(owner: Object) -> Object:
         "uid": owner["metadata"]["uid"],
         "controller": True,
     }
+
+
+def is_bound(base: Object, subscription: Object) -> bool:
+    """Return whether a Subscription is bound to the cluster that a Base is for."""
+    bindings = (subscription.get("status") or {}).get("bindingClusters") or ()
+    return any(binding.partition("/")[0] == base["metadata"]["namespace"] for binding in bindings)
+
+
+def lists_all_feeds(subscription: Object, base: Object) -> bool:
+    """Return whether a Subscription lists all feeds of a Base."""
+    listed = set(feed_references(subscription["spec"]["feeds"]))
+    return listed.issuperset(feed_references(base["spec"]["feeds"]))
 
 
 def divided_replicas(subscription: Object, namespace: str) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -12,6 +12,7 @@ from clusternet_engine.model.taints import wanted_taints
 from clusternet_engine.model.tolerations import aversions, normalise, taint_text, untolerated_taint
 
 NOT_SELECTED = "no subscriber selects"
+NOT_PERMITTED = "the Subscription's namespace may not publish to"
 _ANY_TIME = datetime.fromtimestamp(0, UTC)
 _NAMED = 10
 """Clusters that a message names for each reason."""
@@ -76,7 +77,12 @@ def subscribers_of(spec: Object) -> list[Subscriber]:
 
 
 def find_candidates(
-    subscribers: Sequence[Subscriber], tolerations: Sequence[Object], clusters: Iterable[Object], *, fail_over: bool
+    subscribers: Sequence[Subscriber],
+    tolerations: Sequence[Object],
+    clusters: Iterable[Object],
+    *,
+    fail_over: bool,
+    permits: Callable[[Object], bool] = lambda cluster: True,
 ) -> Candidates:
     """Return the clusters that any subscriber selects and no taint keeps away (spec/03 §2.1).
 
@@ -87,6 +93,7 @@ def find_candidates(
         tolerations: `spec.clusterTolerations`.
         clusters: the ManagedClusters.
         fail_over: gate FailOver: a cluster that isn't Ready counts as tainted before the taint is there.
+        permits: whether the Subscription's namespace may publish to a ManagedCluster.
     """
     candidates = Candidates()
     counts = []
@@ -95,6 +102,9 @@ def find_candidates(
             continue
         if not any(subscriber.selects(cluster) for subscriber in subscribers):
             _reject(candidates, cluster, NOT_SELECTED)
+            continue
+        if not permits(cluster):
+            _reject(candidates, cluster, NOT_PERMITTED)
             continue
         taints = taints_of(cluster, fail_over=fail_over)
         if taint := untolerated_taint(taints, tolerations):

@@ -7,7 +7,7 @@ are gone leave `status.replicas`, and that the result depends on nothing but its
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
@@ -47,6 +47,8 @@ class Reason(StrEnum):
     EMPTY_SUB_GROUPS = "EmptySubGroups"
     PREDICTION_FAILED = "PredictionFailed"
     UNKNOWN_SCHEDULER = "UnknownScheduler"
+    DEDICATED_NAMESPACE = "DedicatedNamespace"
+    NOT_A_PUBLISHER = "NotAPublisher"
 
 
 class Unschedulable(Exception):
@@ -171,7 +173,12 @@ def schedule(
 
 
 def make_plan(
-    subscription: Object, clusters: Iterable[Object], inventory: Sequence[Object] | None = None, *, fail_over: bool
+    subscription: Object,
+    clusters: Iterable[Object],
+    inventory: Sequence[Object] | None = None,
+    *,
+    fail_over: bool,
+    permits: Callable[[Object], bool] = lambda cluster: True,
 ) -> Plan:
     """Judge a Subscription and choose its clusters.
 
@@ -180,6 +187,7 @@ def make_plan(
         clusters: all ManagedClusters.
         inventory: `spec.feeds` of its FeedInventory, only needed for Dividing; None = there is none.
         fail_over: gate FailOver.
+        permits: whether the Subscription's namespace may publish to a ManagedCluster.
 
     Raises:
         Unschedulable: it can't be scheduled; what was bound before stays bound.
@@ -196,7 +204,9 @@ def make_plan(
         raise Unschedulable(Reason.NO_CLUSTERS, "no cluster has been registered yet")
     try:
         subscribers = subscribers_of(spec)
-        candidates = find_candidates(subscribers, spec.get("clusterTolerations") or [], clusters, fail_over=fail_over)
+        candidates = find_candidates(
+            subscribers, spec.get("clusterTolerations") or [], clusters, fail_over=fail_over, permits=permits
+        )
         chosen = candidates.feasible
         if chosen and spec.get("schedulingBySubGroup"):
             chosen = take_groups(subscribers, chosen)

@@ -20,9 +20,14 @@ def cluster(namespace: str, cluster_id: str = ID, name: str = "c") -> Object:
     return {"metadata": {"namespace": namespace, "name": name}, "spec": {"clusterId": cluster_id}, "status": status}
 
 
-def request(namespace: str, cluster_id: str = ID) -> Object:
-    status = {"dedicatedNamespace": namespace} if namespace else {}
+def request(namespace: str, cluster_id: str = ID, **further: str) -> Object:
+    status = {"dedicatedNamespace": namespace, **further} if namespace else further
     return {"metadata": {"name": f"clusternet-{cluster_id}"}, "spec": {"clusterId": cluster_id}, "status": status}
+
+
+def owned_namespace(name: str, cluster_id: str = ID) -> Object:
+    labels = {"clusternet.io/created-by": "clusternet-agent", "clusters.clusternet.io/cluster-id": cluster_id}
+    return {"metadata": {"name": name, "labels": labels}}
 
 
 @pytest.fixture
@@ -59,6 +64,62 @@ async def test_without_that_nobody_may_contradict(
     assert caches.cluster(ID) == genuine
     caches.put(caches.clusters, fake)
     assert caches.cluster(ID) is None
+
+
+async def test_of_two_in_one_namespace_the_request_names_the_genuine_one(caches: Any, genuine: Object) -> None:
+    twin = cluster("own", name="bank-prod")
+    for each in (twin, genuine):
+        caches.put(caches.clusters, each)
+    caches.put(caches.requests, request("own", managedClusterName="c"))
+    assert caches.registered_clusters() == [genuine]
+    assert caches.cluster_in("own") == genuine
+    caches.remove(caches.clusters, genuine)
+    assert caches.cluster_in("own") is None, "another name is no registration"
+
+
+async def test_an_invented_cluster_is_none(caches: Any, genuine: Object) -> None:
+    for each in (genuine, cluster("own", OTHER, "bank-prod")):
+        caches.put(caches.clusters, each)
+    caches.put(caches.requests, request("own", managedClusterName="c"))
+    assert caches.registered_clusters() == [genuine]
+    caches.remove(caches.requests, request("own"))
+    caches.put(caches.namespaces, owned_namespace("own"))
+    assert caches.registered_clusters() == [genuine], "the request goes before the namespace"
+
+
+async def test_a_cluster_that_was_denied_is_out(caches: Any, genuine: Object) -> None:
+    caches.put(caches.clusters, genuine)
+    caches.put(caches.requests, request("own", result="Denied"))
+    assert caches.registered_clusters() == []
+    assert caches.is_dedicated("own")
+
+
+async def test_dedicated_is_what_the_hub_wrote_down(caches: Any) -> None:
+    told: list[str] = []
+    caches.add_registration_handler(told.append)
+    caches.put(caches.namespaces, {"metadata": {"name": "own"}})
+    assert not caches.is_dedicated("own")
+    caches.put(caches.requests, request("own"))
+    assert caches.is_dedicated("own")
+    caches.put(caches.namespaces, owned_namespace("own"))
+    caches.remove(caches.requests, request("own"))
+    assert caches.is_dedicated("own"), "until it is gone"
+    caches.remove(caches.namespaces, owned_namespace("own"))
+    assert not caches.is_dedicated("own")
+    assert set(told) == {"own"}
+    before = len(told)
+    caches.put(caches.requests, request("other", OTHER, token="a"))
+    caches.put(caches.requests, request("other", OTHER, token="b"))
+    assert told[before:] == ["other"], "another token is no news"
+
+
+async def test_a_chart_in_the_namespace_of_a_cluster_is_none(caches: Any) -> None:
+    feed = {"apiVersion": "apps.clusternet.io/v1alpha1", "kind": "HelmChart", "namespace": "own", "name": "evil"}
+    chart = {"metadata": {"namespace": "own", "name": "evil"}, "spec": {}}
+    caches.put(caches.charts, chart)
+    assert caches.feed_objects(feed) == [chart]
+    caches.put(caches.requests, request("own"))
+    assert caches.feed_objects(feed) == []
 
 
 async def test_nobody_is_known_before_the_requests_are(caches: Any, fake: Object) -> None:

@@ -4,7 +4,7 @@ import argparse
 
 import pytest
 from clusternet_engine.flags import ClientFlags, LeaderElectionFlags, ServingFlags
-from clusternet_engine.hub.cli import controllers, make_hub_parser
+from clusternet_engine.hub.cli import controllers, make_hub_parser, publisher
 from clusternet_engine.hub.hub import CONTROLLERS
 
 ALL = frozenset(CONTROLLERS)
@@ -31,9 +31,17 @@ def test_unknown_controllers(text):
         controllers(text)
 
 
+def test_publishers_are_selectors_by_namespace():
+    arguments = make_hub_parser().parse_args(["--publisher=team-a=region in (eu,us)", "--publisher=*="])
+    assert [namespace for namespace, _ in arguments.publisher] == ["team-a", "*"]
+    with pytest.raises(argparse.ArgumentTypeError, match="is not NAMESPACE=SELECTOR"):
+        publisher("team-a")
+
+
 def test_defaults():
     parser = make_hub_parser()
     arguments = parser.parse_args([])
+    assert (arguments.child_rights, arguments.publisher) == ("agent", [])
     assert arguments.controllers == ALL
     assert arguments.feature_gates == {}
     assert ServingFlags.of(arguments, parser).secure_port == 443

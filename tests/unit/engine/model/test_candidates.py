@@ -22,6 +22,16 @@ def candidates(clusters, *affinities, tolerations=(), fail_over=False):
     return find_candidates(subscribers, list(tolerations), clusters, fail_over=fail_over)
 
 
+def test_where_the_namespace_may_not_publish_is_left_out():
+    some = [cluster("a", tier="gold"), cluster("b", tier="test"), cluster("c", tier="test", env="dev")]
+    subscribers = subscribers_of({"subscribers": [{"clusterAffinity": {"matchLabels": {"tier": "test"}}}]})
+    result = find_candidates(
+        subscribers, [], some, fail_over=False, permits=lambda one: "env" in one["metadata"]["labels"]
+    )
+    assert found(result) == ["c"]
+    assert result.reasons(selected_only=True) == "the Subscription's namespace may not publish to b"
+
+
 def found(result):
     return [one["metadata"]["name"] for one in result.feasible]
 

@@ -36,7 +36,7 @@ def test_variables_of_a_host_are_the_documented_table(server, inventory):
     assert variables(inventory(host=server.url), "berlin") == {
         "clusternet_id": cluster["spec"]["clusterId"],
         "clusternet_name": "berlin",
-        "clusternet_namespace": "clusternet-a",
+        "clusternet_namespace": "clusternet-berlin",
         "clusternet_labels": {"clusters.clusternet.io/cluster-name": "berlin", "region": "eu"},
         "clusternet_taints": [
             {"key": "a", "value": "x", "effect": "NoExecute"},
@@ -470,7 +470,7 @@ def test_pain_31_a_refresh_of_an_unchanged_fleet_prints_the_same_bytes(server, a
 
 
 def test_pain_34_equal_names_in_different_namespaces_never_merge(server, inventory, warnings):
-    server.clusters = [managed_cluster("same", "ns-1"), managed_cluster("same", "ns-2"), managed_cluster("one", "ns-1")]
+    server.clusters = [managed_cluster("same", "ns-1"), managed_cluster("same", "ns-2"), managed_cluster("one", "ns-3")]
     manager = inventory(host=server.url)
     assert sorted(manager.hosts) == ["one", "same.ns-1", "same.ns-2"]
     assert manager.get_host("same.ns-2").vars["clusternet_namespace"] == "ns-2"
@@ -486,9 +486,23 @@ def test_pain_34_a_cluster_named_like_a_group_is_still_a_host(server, inventory,
 
 
 def test_pain_34_equal_hostnames_never_merge(server, inventory):
-    server.clusters = [managed_cluster("a", "ns-1"), managed_cluster("b", "ns-1")]
+    server.clusters = [managed_cluster("a", "ns-1"), managed_cluster("b", "ns-2")]
     manager = inventory(host=server.url, hostname="clusternet_labels.region")
-    assert sorted(manager.hosts) == ["eu.a.ns-1", "eu.b.ns-1"]
+    assert sorted(manager.hosts) == ["eu.a.ns-1", "eu.b.ns-2"]
+
+
+def test_a_cluster_that_nobody_registered_is_no_host(server, inventory, warnings):
+    """One that a child has invented, in its own namespace, and one that has the identity of another cluster."""
+    shop, bank = managed_cluster("shop", "ns-1"), managed_cluster("bank", "ns-2")
+    for cluster in (shop, bank):
+        cluster["metadata"]["creationTimestamp"] = "2026-11-23T10:00:00Z"
+    invented, stolen = managed_cluster("bank-prod", "ns-1"), managed_cluster("bank", "ns-1")
+    stolen["spec"]["clusterId"] = bank["spec"]["clusterId"]
+    for cluster in (invented, stolen):
+        cluster["metadata"]["creationTimestamp"] = "2026-11-23T11:00:00Z"
+    server.clusters = [invented, stolen, shop, bank]
+    assert sorted(inventory(host=server.url).hosts) == ["bank", "shop"]
+    assert len([text for text in warnings if "is left out" in text]) == 2
 
 
 def test_pain_35_the_whole_object_is_opt_in_and_one_variable(server, inventory):
