@@ -161,6 +161,7 @@ class AgentSite:
                 f"--cluster-status-update-frequency={self.heartbeat}s",
                 "--cluster-status-collect-frequency=1s",
                 "--secure-port=0",
+                "--repository-addresses=127.0.0.1",
                 *flags,
             ],
             self._log,

@@ -50,6 +50,8 @@ USUAL_LEASE = (
     "--leader-elect-renew-deadline=10s",
     "--leader-elect-retry-period=2s",
 )
+LOOPBACK = ("--push-addresses=127.0.0.1", "--repository-addresses=127.0.0.1")
+"""Flags that allow what all tests have on this machine: children, and repositories of charts."""
 _ROLE = Path(__file__).parents[2] / "roles" / "hub"
 _CRDS = Resource(
     "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False
@@ -232,6 +234,7 @@ class HubProcess:
                     f"--kubeconfig={kubeconfig}",
                     "--secure-port=0",
                     "--peer-port=0",
+                    *LOOPBACK,
                     *QUICK_LEASE,
                     *flags,
                 ],

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from clusternet_engine.kube.lease import JITTER
 from clusternet_engine.model import constants as names
+from clusternet_engine.model.addresses import REPOSITORY_FLAG, parse_destinations, parse_networks
 from clusternet_engine.model.durations import parse_duration
 from clusternet_engine.model.features import GATES, parse_bool, parse_gates
 
@@ -35,6 +36,10 @@ duration = _flag_type("duration", parse_duration)
 boolean = _flag_type("boolean", parse_bool)
 """argparse type: true or false; use it with `nargs="?", const=True`, as Go's flags may stand without a value."""
 feature_gates = _flag_type("feature gates", parse_gates)
+destinations = _flag_type("destinations", parse_destinations)
+"""argparse type: a list of hosts, *.domains, IP addresses and CIDRs, each with an optional port."""
+networks = _flag_type("networks", parse_networks)
+"""argparse type: a list of IP addresses and CIDRs, each with an optional port."""
 
 
 def positive_duration(text: str) -> float:
@@ -94,10 +99,18 @@ def make_parser(component: str, description: str) -> argparse.ArgumentParser:
     return parser
 
 
-def add_helm_flag(parser: argparse.ArgumentParser) -> None:
-    """Add the flag that names the program for charts; Clusternet's own programs have it built in."""
+def add_chart_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags about charts: the program, which Clusternet's own programs have built in, and where they are."""
     parser.add_argument(
         "--helm-binary", default="helm", metavar="PROGRAM", help="name or path of Helm 3, which installs charts"
+    )
+    parser.add_argument(
+        REPOSITORY_FLAG,
+        type=networks,
+        default=(),
+        metavar="CIDR,...",
+        help="loopback, link-local and other special addresses at which chart repositories may be, too: IP addresses "
+        "and CIDRs, each with an optional :PORT; all others are allowed anyway",
     )
 
 

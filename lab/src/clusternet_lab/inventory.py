@@ -20,6 +20,7 @@ def inventory(lab: Lab) -> dict[str, Any]:
             f"clusternet_{role}_secure_port": cluster.engine_port,
             f"clusternet_{role}_home": str(lab.folder / "hosts" / name),
             f"clusternet_{role}_supervisor": "process",
+            f"clusternet_{role}_repository_addresses": ["127.0.0.1"],
             f"clusternet_{role}_helm_binary": str(HELM.path) if HELM.path.exists() else "helm",
         }
 
@@ -35,7 +36,11 @@ def inventory(lab: Lab) -> dict[str, Any]:
             "children": {
                 "clusternet_parent": {
                     "hosts": {"parent": host("parent", "hub")},
-                    "vars": {"clusternet_hub_advertise_address": "localhost", "clusternet_hub_peer_port": 0},
+                    "vars": {
+                        "clusternet_hub_advertise_address": "localhost",
+                        "clusternet_hub_peer_port": 0,
+                        "clusternet_hub_push_addresses": ["127.0.0.1"],
+                    },
                 },
                 "clusternet_children": {
                     "hosts": {

@@ -150,6 +150,7 @@ class Agent:
                 parent_namespace=credential.namespace,
                 recovery=self._settings.recovery,
                 helm_binary=self._settings.helm_binary,
+                repository_addresses=self._settings.repository_addresses,
             )
             tasks.create_task(deployer.run(), name="deployer")
             tasks.create_task(publisher.run(), name="publisher")

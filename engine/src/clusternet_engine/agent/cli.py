@@ -14,8 +14,9 @@ from clusternet_engine.flags import (
     ClientFlags,
     LeaderElectionFlags,
     ServingFlags,
-    add_helm_flag,
+    add_chart_flags,
     boolean,
+    destinations,
     make_parser,
     port,
     positive_duration,
@@ -45,12 +46,12 @@ def make_agent_parser() -> argparse.ArgumentParser:
     parser.add_argument_group("tunnel").add_argument(
         "--socket-destinations",
         metavar="HOST[:PORT],...",
-        type=rules.destinations,
+        type=destinations,
         default=(),
         help="what the hub may connect to through this agent beside the API server of this cluster, with feature gate "
         "SocketConnection: hosts, *.domains, IP addresses and CIDRs, * for everything",
     )
-    add_helm_flag(parser)
+    add_chart_flags(parser)
     return parser
 
 
@@ -221,6 +222,7 @@ def check(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> Set
         burst=arguments.kube_api_burst,
         recovery=features.enabled(gates, features.RECOVERY),
         helm_binary=arguments.helm_binary,
+        repository_addresses=arguments.repository_addresses,
     )
 
 

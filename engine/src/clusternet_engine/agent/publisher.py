@@ -12,6 +12,7 @@ from clusternet_engine.agent.secrets import service_account_token
 from clusternet_engine.deploy.assembly import Publishing
 from clusternet_engine.deploy.objects import BURST, QPS, Objects
 from clusternet_engine.deploy.publisher import Sources
+from clusternet_engine.deploy.repositories import Repositories
 from clusternet_engine.kube.backoff import Backoff
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.errors import ApiError, ConnectionFailed
@@ -19,6 +20,8 @@ from clusternet_engine.kube.events import EventRecorder
 from clusternet_engine.kube.informer import Informer
 from clusternet_engine.kube.resources import BASES, DESCRIPTIONS, HELM_RELEASES, MANAGED_CLUSTERS, SECRETS, Object
 from clusternet_engine.model import constants as names
+from clusternet_engine.model.addresses import repository_rule
+from clusternet_engine.model.dialling import Destination
 
 _NAMESPACE_INDEX = "namespace"
 _WORKERS = 20
@@ -45,6 +48,7 @@ class AgentPublisher:
         parent_namespace: the dedicated namespace.
         recovery: feature gate Recovery.
         helm_binary: name or path of the program.
+        repository_addresses: special ones at which chart repositories may be.
     """
 
     def __init__(
@@ -56,6 +60,7 @@ class AgentPublisher:
         parent_namespace: str,
         recovery: bool,
         helm_binary: str,
+        repository_addresses: tuple[Destination, ...],
     ) -> None:
         self._child = child
         self._parent = parent
@@ -63,6 +68,7 @@ class AgentPublisher:
         self._parent_namespace = parent_namespace
         self._recovery = recovery
         self._helm_binary = helm_binary
+        self._repository_addresses = repository_addresses
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -119,6 +125,7 @@ class AgentPublisher:
                 reach=reach,
                 recorder=recorder,
                 helm_binary=self._helm_binary,
+                repositories=Repositories(repository_rule("agent", self._repository_addresses)),
                 workers=_WORKERS,
             )
             async with asyncio.TaskGroup() as tasks:

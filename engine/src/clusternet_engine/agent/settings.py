@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from clusternet_engine.model.constants import RANDOM_LENGTH
-from clusternet_engine.model.dialling import Destination, parse_destination
+from clusternet_engine.model.dialling import Destination
 from clusternet_engine.model.labels import is_label_key, is_label_value
 from clusternet_engine.model.names import LABEL_LIMIT, is_dns_label
 
@@ -61,6 +61,7 @@ class Settings:
     burst: int
     recovery: bool
     helm_binary: str
+    repository_addresses: tuple[Destination, ...]
 
 
 def cluster_name(text: str) -> str:
@@ -144,14 +145,6 @@ def registration_token(text: str) -> str:
             " or the token of a ServiceAccount"
         )
     return token
-
-
-def destinations(text: str) -> tuple[Destination, ...]:
-    """Return what the hub may connect to, from a list of hosts, IP addresses and CIDRs."""
-    try:
-        return tuple(parse_destination(item.strip()) for item in text.split(",") if item.strip())
-    except ValueError as error:
-        raise ArgumentTypeError(str(error)) from None
 
 
 def readable_file(text: str) -> Path:

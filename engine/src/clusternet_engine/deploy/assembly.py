@@ -32,6 +32,7 @@ class Publishing:
         reach: gives access to a ManagedCluster's child; raises Unreachable.
         recorder: of events.
         helm_binary: name or path of the program.
+        repositories: where charts come from.
         workers: Descriptions, and releases, worked on at the same time.
     """
 
@@ -44,6 +45,7 @@ class Publishing:
         reach: Callable[[Object], Awaitable[Objects]],
         recorder: EventRecorder,
         helm_binary: str,
+        repositories: Repositories,
         workers: int,
     ) -> None:
         self._descriptions = Publisher(
@@ -65,7 +67,7 @@ class Publishing:
             resource=HELM_RELEASES,
             informer=sources.releases,
             wanted=lambda release: True,
-            deployment=Releases(parent, Helm(helm_binary), Repositories(), PullSecrets(parent), recorder),
+            deployment=Releases(parent, Helm(helm_binary), repositories, PullSecrets(parent), recorder),
             parent=parent,
             sources=sources,
             reach=reach,

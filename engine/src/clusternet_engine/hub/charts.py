@@ -17,6 +17,7 @@ from clusternet_engine.kube.events import EventRecorder
 from clusternet_engine.kube.resources import HELM_CHARTS, Object, object_key, split_key
 from clusternet_engine.model import constants as names
 from clusternet_engine.model import features
+from clusternet_engine.model.addresses import repository_rule
 from clusternet_engine.model.charts import ChartMissing
 
 NAME = "helmchart"
@@ -45,7 +46,7 @@ class Charts:
         self._caches = caches
         self._recorder = recorder
         self._enabled = settings.enabled(features.DEPLOYER)
-        self._repositories = Repositories()
+        self._repositories = Repositories(repository_rule("hub", settings.repository_addresses))
         self._secrets = PullSecrets(client)
         self._backoffs: dict[str, tuple[int, Backoff]] = {}
         self._controller = Controller(

@@ -8,6 +8,7 @@ import binascii
 import hashlib
 import logging
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from clusternet_engine.deploy.errors import Unreachable
 from clusternet_engine.deploy.objects import BURST, QPS, Objects
@@ -16,8 +17,10 @@ from clusternet_engine.hub.tunnels import TunnelRoute, Tunnels
 from clusternet_engine.kube.cache import Change
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.config import ClusterConfig, ConfigError
+from clusternet_engine.kube.direct import DirectRoute
 from clusternet_engine.kube.resources import Object, object_key
 from clusternet_engine.model import constants as names
+from clusternet_engine.model.addresses import AddressRule, api_server_url, is_bearer_token
 
 _LEAVE_OPEN = 60.0
 """Seconds that a client stays usable after its credential was replaced: requests may be under way."""
@@ -39,10 +42,12 @@ class Children:
     Args:
         caches: of the parent cluster.
         tunnels: of the agents; None if this hub doesn't serve them.
+        rule: says where children may be reached without a tunnel.
     """
 
-    def __init__(self, caches: Caches, tunnels: Tunnels | None) -> None:
+    def __init__(self, caches: Caches, tunnels: Tunnels | None, rule: AddressRule) -> None:
         self._caches = caches
+        self._rule = rule
         self._tunnels = tunnels
         self._children: dict[str, _Child] = {}
         self._closing: dict[asyncio.Task[None], _Child] = {}
@@ -52,15 +57,16 @@ class Children:
         """Return the objects of a ManagedCluster's child.
 
         Raises:
-            Unreachable: it isn't a registered cluster, hasn't said how, or with a damaged credential.
+            Unreachable: it isn't the child of this ManagedCluster, hasn't said how, has a damaged credential, or is at
+                an address that the operator hasn't allowed.
         """
-        cluster_id = cluster["spec"]["clusterId"]
         if not self._caches.is_registered(cluster):
+            cluster_id = cluster["spec"]["clusterId"]
             raise Unreachable(f"cluster {cluster_id} isn't registered as ManagedCluster {object_key(cluster)}")
         config = self._config(cluster)
         namespace = cluster["metadata"]["namespace"]
-        route = self._route(cluster)
-        text = repr((config.server, config.ca_data, config.token, route is None))
+        route = self._route(cluster, config)
+        text = repr((config.server, config.ca_data, config.token, isinstance(route, DirectRoute)))
         fingerprint = hashlib.sha256(text.encode()).digest()
         known = self._children.get(namespace)
         if known is not None and known.fingerprint == fingerprint:
@@ -84,11 +90,21 @@ class Children:
         for child in (*closing.values(), *children.values()):
             await child.objects.client.close()
 
-    def _route(self, cluster: Object) -> TunnelRoute | None:
-        """Return the way through the tunnel, if the cluster's agent holds one."""
-        if self._tunnels is None or not (cluster.get("status") or {}).get("useSocket"):
-            return None
-        return self._tunnels.route(cluster["spec"]["clusterId"])
+    def _route(self, cluster: Object, config: ClusterConfig) -> TunnelRoute | DirectRoute:
+        """Return the way through the tunnel, if the cluster's agent holds one, else the one by the network.
+
+        Raises:
+            Unreachable: the operator hasn't allowed the address.
+        """
+        if self._tunnels is not None and (cluster.get("status") or {}).get("useSocket"):
+            return self._tunnels.route(cluster["spec"]["clusterId"])
+        parts = urlsplit(config.server)
+        if not self._rule.may_allow(parts.hostname or "", parts.port or 443):
+            raise Unreachable(
+                f"its agent holds no tunnel, and the hub may not connect to {parts.netloc} without one; "
+                f"{self._rule.option} allows that"
+            )
+        return DirectRoute(self._rule)
 
     def _config(self, cluster: Object) -> ClusterConfig:
         metadata, status = cluster["metadata"], cluster.get("status") or {}
@@ -104,9 +120,12 @@ class Children:
             raise Unreachable(f"Secret {name} is damaged") from None
         if not (token and server):
             raise Unreachable(f"Secret {name} lacks a token or the address of the cluster")
+        if not is_bearer_token(token):
+            raise Unreachable(f"Secret {name} holds no token")
         try:
+            server = api_server_url(server)
             return ClusterConfig(server=server, ca_data=data.get(names.CA_CERTIFICATE_KEY) or None, token=token)
-        except ConfigError as error:
+        except (ConfigError, ValueError) as error:
             raise Unreachable(str(error)) from None
 
     def _on_cluster(self, change: Change) -> None:

@@ -13,7 +13,8 @@ from clusternet_engine.flags import (
     ClientFlags,
     LeaderElectionFlags,
     ServingFlags,
-    add_helm_flag,
+    add_chart_flags,
+    destinations,
     make_parser,
     port,
     positive_int,
@@ -26,6 +27,7 @@ from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.config import ClusterConfig
 from clusternet_engine.model import constants as names
 from clusternet_engine.model import features
+from clusternet_engine.model.addresses import PUSH_FLAG
 from clusternet_engine.model.publishers import Publishers, parse_publisher
 from clusternet_engine.model.rbac import ChildRights
 from clusternet_engine.model.selectors import Selector
@@ -88,7 +90,6 @@ def make_hub_parser() -> argparse.ArgumentParser:
         "an empty selector is all clusters, the namespace * all that have no entry of their own; without entries every "
         "namespace may publish to every cluster, with entries no other; may be given more than once",
     )
-    add_helm_flag(parser)
     registration = parser.add_argument_group("registration")
     registration.add_argument(
         "--registration-readers",
@@ -97,6 +98,16 @@ def make_hub_parser() -> argparse.ArgumentParser:
         help=f"who reads a pending registration request, with the credential in it, that doesn't name who posted it:"
         f" nobody ({REGISTRANT}), or everybody with a registration token ({ANY}), as Clusternet's own agents need it",
     )
+    group.add_argument(
+        PUSH_FLAG,
+        type=destinations,
+        default=(),
+        metavar="HOST,...",
+        help="where the hub deploys to children, and asks their predictors, without a tunnel: hosts, *.domains, IP "
+        "addresses and CIDRs, each with an optional :PORT; loopback and link-local addresses only as IP addresses or "
+        "CIDRs; default none, so that children are reached through their tunnels only",
+    )
+    add_chart_flags(parser)
     peers = parser.add_argument_group(
         "other hubs",
         "With --leader-elect and the gate SocketConnection, replicas lend each other their tunnels.",
@@ -162,6 +173,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         reserved_namespace=arguments.reserved_namespace,
         gates=arguments.feature_gates,
         helm_binary=arguments.helm_binary,
+        push_addresses=arguments.push_addresses,
+        repository_addresses=arguments.repository_addresses,
         child_rights=arguments.child_rights,
         registration=RegistrationSettings(nameless_registrants=arguments.registration_readers == ANY),
         publishers=Publishers.of(arguments.publisher),

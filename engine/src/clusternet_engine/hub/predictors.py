@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import re
 from collections.abc import Sequence
 
 import aiohttp
 import orjson
 
+from clusternet_engine.connecting import AddressRefused, JudgedConnector
 from clusternet_engine.hub.caches import Caches
 from clusternet_engine.hub.clients import Clients
 from clusternet_engine.hub.tunnels import Tunnels
 from clusternet_engine.kube.resources import Object
 from clusternet_engine.kube.tls import unverified_context
+from clusternet_engine.model.addresses import AddressRule
 from clusternet_engine.model.documents import DocumentError, read_json
 from clusternet_engine.model.feeds import feed_key, feed_text
+from clusternet_engine.model.texts import printable
 
 TIMEOUT = 20.0
 """Seconds a predictor may take for an answer."""
@@ -23,6 +28,9 @@ AT_ONCE = 100
 _LARGEST_ANSWER = 2**16
 _PATH = "/replicas/predict"
 _UNVERIFIED = unverified_context()
+_URL = re.compile(r"https?://[A-Za-z0-9._:\[\]-]{1,300}(?:/[A-Za-z0-9._~/-]{0,500})?", re.ASCII)
+
+log = logging.getLogger(__name__)
 
 
 class PredictionFailed(Exception):
@@ -35,10 +43,12 @@ class Predictors:
     Args:
         caches: of the parent cluster.
         tunnels: of the agents; None if this hub doesn't serve them.
+        rule: says where predictors may be reached without a tunnel.
     """
 
-    def __init__(self, caches: Caches, tunnels: Tunnels | None = None) -> None:
+    def __init__(self, caches: Caches, tunnels: Tunnels | None, rule: AddressRule) -> None:
         self._caches = caches
+        self._rule = rule
         self._tunnels = tunnels
         self._clients = Clients(caches, self._client)
         self._slots = asyncio.Semaphore(AT_ONCE)
@@ -78,20 +88,30 @@ class Predictors:
             ):
                 status, body = response.status, await _limited(response.content)
         except TimeoutError:
-            raise PredictionFailed(f"no answer from {url} within {TIMEOUT:g} s") from None
+            raise PredictionFailed(f"its predictor gave no answer within {TIMEOUT:g} s") from None
+        except AddressRefused:
+            raise self._refused() from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise PredictionFailed(f"no answer from {url}: {error or type(error).__name__}") from None
+            log.info("%s: %s", printable(url), printable(str(error)) or type(error).__name__)
+            raise PredictionFailed("its predictor can't be reached") from None
         if status != 200:
-            raise PredictionFailed(f"{url} answered {status} for {feed_text(entry)}")
-        return _room(body, url)
+            raise PredictionFailed(f"its predictor answered {status} for {feed_text(entry)}")
+        return _room(body)
 
     def _way(self, cluster: Object) -> str:
         """Return whose tunnel leads to a cluster's predictor, by cluster ID; "" if it is reached without."""
-        if cluster["status"].get("predictorDirectAccess") or self._tunnels is None:
-            return ""
         if not self._caches.is_registered(cluster):
             raise PredictionFailed(f"cluster {cluster['spec']['clusterId']} isn't registered as this ManagedCluster")
-        return str(cluster["spec"]["clusterId"])
+        if not (cluster["status"].get("predictorDirectAccess") or self._tunnels is None):
+            return str(cluster["spec"]["clusterId"])
+        if not self._rule.allowed:
+            raise self._refused()
+        return ""
+
+    def _refused(self) -> PredictionFailed:
+        return PredictionFailed(
+            f"the hub may not connect to its predictor without a tunnel; {self._rule.option} allows that"
+        )
 
     def _client(self, way: str) -> aiohttp.ClientSession:
         """A predictor's certificate can't be verified, as nothing tells its CA; but nothing secret is sent to it."""
@@ -99,7 +119,7 @@ class Predictors:
         if way and self._tunnels is not None:
             connector = self._tunnels.route(way).connector()
         else:
-            connector = aiohttp.TCPConnector(limit=0)
+            connector = JudgedConnector(self._rule, limit=0)
         return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
 
@@ -121,17 +141,20 @@ def _address(cluster: Object, *, tunnelled: bool) -> str:
         raise PredictionFailed("its agent doesn't say where its predictor is (status.predictorAddress)")
     if not (status.get("predictorDirectAccess") or (tunnelled and status.get("useSocket"))):
         raise PredictionFailed(
-            f"its predictor {address} can be reached neither directly (flag --predictor-direct-access) nor through a "
+            "its predictor can be reached neither directly (flag --predictor-direct-access) nor through a "
             "tunnel (feature gate SocketConnection)"
         )
-    return address if "://" in address else f"http://{address}"
+    url = address if "://" in address else f"http://{address}"
+    if not _URL.fullmatch(url):
+        raise PredictionFailed("the address of its predictor is not of the form [http[s]://]host[:port][/path]")
+    return url
 
 
-def _room(body: bytes, url: str) -> int:
+def _room(body: bytes) -> int:
     try:
         room = read_json(body)["replicas"]["default"]
     except (DocumentError, LookupError, TypeError):
         room = None
     if not isinstance(room, int) or isinstance(room, bool) or room < 0:
-        raise PredictionFailed(f"{url} gave no number of replicas")
+        raise PredictionFailed("its predictor gave no number of replicas")
     return room

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from clusternet_engine.deploy.assembly import Publishing
 from clusternet_engine.deploy.publisher import Sources
+from clusternet_engine.deploy.repositories import Repositories
 from clusternet_engine.hub.caches import BY_NAMESPACE, Caches
 from clusternet_engine.hub.children import Children
 from clusternet_engine.hub.settings import Settings
@@ -12,6 +13,7 @@ from clusternet_engine.kube.cache import Change
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.events import EventRecorder
 from clusternet_engine.model import features
+from clusternet_engine.model.addresses import push_rule, repository_rule
 
 NAME = "description"
 
@@ -34,7 +36,11 @@ class Pusher:
         self, client: Client, caches: Caches, recorder: EventRecorder, settings: Settings, tunnels: Tunnels
     ) -> None:
         self._enabled = settings.enabled(features.DEPLOYER)
-        self._children = Children(caches, tunnels if settings.enabled(features.SOCKET_CONNECTION) else None)
+        self._children = Children(
+            caches,
+            tunnels if settings.enabled(features.SOCKET_CONNECTION) else None,
+            push_rule(settings.push_addresses),
+        )
         self._publishing = Publishing(
             "hub",
             parent=client,
@@ -44,6 +50,7 @@ class Pusher:
             reach=self._children.objects,
             recorder=recorder,
             helm_binary=settings.helm_binary,
+            repositories=Repositories(repository_rule("hub", settings.repository_addresses)),
             workers=_WORKERS,
         )
         self._caches = caches

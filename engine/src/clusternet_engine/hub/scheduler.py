@@ -27,6 +27,7 @@ from clusternet_engine.kube.events import EventRecorder
 from clusternet_engine.kube.resources import SUBSCRIPTIONS, Object, object_key, split_key
 from clusternet_engine.model import constants as names
 from clusternet_engine.model import features
+from clusternet_engine.model.addresses import push_rule
 from clusternet_engine.model.candidates import Subscriber, listed, subscribers_of
 from clusternet_engine.model.conditions import find_condition, make_condition, merge_conditions
 from clusternet_engine.model.feeds import manifest_references
@@ -88,7 +89,11 @@ class Scheduler:
         self._client = client
         self._caches = caches
         self._recorder = recorder
-        self._predictors = Predictors(caches, tunnels if settings.enabled(features.SOCKET_CONNECTION) else None)
+        self._predictors = Predictors(
+            caches,
+            tunnels if settings.enabled(features.SOCKET_CONNECTION) else None,
+            push_rule(settings.push_addresses),
+        )
         self._publishers = settings.publishers
         self._fail_over = settings.enabled(features.FAIL_OVER)
         self._makes_inventories = settings.enabled(features.FEED_INVENTORY) and inventory.NAME in settings.controllers

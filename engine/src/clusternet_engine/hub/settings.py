@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from clusternet_engine.model import features
+from clusternet_engine.model.dialling import Destination
 from clusternet_engine.model.publishers import Publishers
 from clusternet_engine.model.rbac import ChildRights
 
@@ -32,6 +33,8 @@ class Settings:
         reserved_namespace: where Manifests are kept.
         gates: feature gates.
         helm_binary: name or path of the program that installs charts.
+        push_addresses: where children may be reached without a tunnel.
+        repository_addresses: special addresses at which chart repositories may be.
         child_rights: what children may do in their dedicated namespaces.
         registration: how clusters register.
         publishers: which namespaces may publish to which clusters.
@@ -43,6 +46,8 @@ class Settings:
     reserved_namespace: str
     gates: Mapping[str, bool]
     helm_binary: str = "helm"
+    push_addresses: tuple[Destination, ...] = ()
+    repository_addresses: tuple[Destination, ...] = ()
     child_rights: ChildRights = ChildRights.AGENT
     registration: RegistrationSettings = RegistrationSettings()
     publishers: Publishers = field(default_factory=Publishers)

@@ -177,6 +177,9 @@ class TunnelRoute:
         """Return connections for an `aiohttp.ClientSession`."""
         return TunnelConnector(self._way)
 
+    def proxy(self, config: ClusterConfig) -> None:
+        """Return that no HTTP proxy is on this way."""
+
     @contextlib.asynccontextmanager
     async def forwarded(self, config: ClusterConfig) -> AsyncIterator[ClusterConfig]:
         """Listen on loopback for programs that can't use the tunnel by themselves."""

@@ -15,6 +15,7 @@ from typing import Any, Protocol, Self
 import aiohttp
 
 from clusternet_engine import metrics
+from clusternet_engine.connecting import AddressRefused
 from clusternet_engine.kube.config import ClusterConfig
 from clusternet_engine.kube.connections import network_connector, proxy, tls
 from clusternet_engine.kube.credentials import token_source
@@ -25,6 +26,7 @@ from clusternet_engine.kube.errors import (
     Expired,
     Invalid,
     error_from_response,
+    error_from_status,
     retry_after_seconds,
 )
 from clusternet_engine.kube.ratelimit import TokenBucket
@@ -72,10 +74,13 @@ class Response:
 
 
 class Route(Protocol):
-    """A way to an API server that is no network path of this host."""
+    """A way to an API server other than the network path that every program of this host may take."""
 
     def connector(self) -> aiohttp.BaseConnector:
         """The connections to use."""
+
+    def proxy(self, config: ClusterConfig) -> str | None:
+        """The HTTP proxy to go through."""
 
     def forwarded(self, config: ClusterConfig) -> contextlib.AbstractAsyncContextManager[ClusterConfig]:
         """A configuration by which other programs on this host get there, for as long as it is open."""
@@ -111,7 +116,7 @@ class Client:
         self._tokens = token_source(config)
         self._user_agent = user_agent
         self._route = route
-        self._proxy = None if route else proxy(config)
+        self._proxy = route.proxy(config) if route else proxy(config)
         self._ssl = tls(config)
         self._session: aiohttp.ClientSession | None = None
 
@@ -370,8 +375,11 @@ class Client:
                     except aiohttp.WSServerHandshakeError as error:
                         if error.status == 401 and not renew:
                             continue
-                        message = b"the server does not open a websocket"
-                        raise error_from_response("GET", path, error.status, error.headers or {}, message) from None
+                        refusal = {"message": "the server does not open a websocket"}
+                        delay = retry_after_seconds(error.headers or {})
+                        raise error_from_status(
+                            refusal, method="GET", path=path, status=error.status, retry_after=delay
+                        ) from None
         raise AssertionError("unreachable")
 
     async def _json(
@@ -492,6 +500,8 @@ def _connection_errors(url: str, seconds: float) -> Iterator[None]:
 
 def _explain(error: Exception, seconds: float) -> tuple[str, str]:
     match error:
+        case AddressRefused():
+            return "address", str(error)
         case aiohttp.ConnectionTimeoutError():
             return "timeout", f"no connection within {CONNECT_TIMEOUT:.0f} s"
         case TimeoutError():

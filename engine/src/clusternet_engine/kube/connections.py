@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import socket
 import ssl
-import urllib.request
 from typing import Any
-from urllib.parse import urlsplit
 
 import aiohttp
 
+from clusternet_engine.connecting import environment_proxy
 from clusternet_engine.kube.config import ClusterConfig, ConfigError
 from clusternet_engine.kube.tls import client_context
 
@@ -19,7 +18,7 @@ def network_connector(limit: int) -> aiohttp.TCPConnector:
 
     :param limit: connections at the same time; 0 = any number.
     """
-    return aiohttp.TCPConnector(limit=limit, keepalive_timeout=90.0, socket_factory=_keepalive_socket)
+    return aiohttp.TCPConnector(limit=limit, keepalive_timeout=90.0, socket_factory=keepalive_socket)
 
 
 def tls(config: ClusterConfig) -> ssl.SSLContext | bool:
@@ -44,16 +43,11 @@ def tls(config: ClusterConfig) -> ssl.SSLContext | bool:
 
 def proxy(config: ClusterConfig) -> str | None:
     """Return the HTTP proxy to go through: the configuration's own, else what the environment says."""
-    if config.proxy_url:
-        return config.proxy_url
-    parts = urlsplit(config.server)
-    if urllib.request.proxy_bypass(parts.netloc.rpartition("@")[2]):
-        return None
-    return urllib.request.getproxies().get(parts.scheme)
+    return config.proxy_url or environment_proxy(config.server)
 
 
-def _keepalive_socket(address: tuple[Any, ...]) -> socket.socket:
-    """A TCP socket that notices a vanished peer within a minute."""
+def keepalive_socket(address: tuple[Any, ...]) -> socket.socket:
+    """Return a TCP socket that notices a vanished peer within a minute."""
     family, type_, protocol, *_ = address
     sock = socket.socket(family, type_, protocol)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

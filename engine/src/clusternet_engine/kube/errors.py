@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -73,6 +74,8 @@ class TooManyRequests(ApiError):
     """429: throttled by the server; see ``retry_after``."""
 
 
+_MEDIA_TYPE = re.compile(r"(?:application|text)/[a-z0-9.+-]{1,40}(?![^\s;])", re.ASCII)
+
 _BY_STATUS: dict[int, type[ApiError]] = {
     401: Unauthorized,
     403: Forbidden,
@@ -95,7 +98,8 @@ class ConnectionFailed(Exception):
     """There was no (whole) HTTP answer.
 
     :ivar url: scheme, host, port and path; no query, no credentials.
-    :ivar cause: one of ``dns``, ``refused``, ``tls``, ``timeout``, ``closed``, ``malformed``, ``unreachable``.
+    :ivar cause: one of ``address`` (not allowed), ``dns``,
+        ``refused``, ``tls``, ``timeout``, ``closed``, ``malformed``, ``unreachable``.
     """
 
     def __init__(self, url: str, cause: str, message: str) -> None:
@@ -131,13 +135,17 @@ def error_from_status(
 
 
 def error_from_response(method: str, path: str, status: int, headers: Mapping[str, str], body: bytes) -> ApiError:
-    """The typed error for an HTTP answer; the body may be a ``Status`` or anything a proxy wrote."""
+    """Return the typed error for an HTTP answer.
+
+    Only the words of a Kubernetes ``Status`` are kept. Anything else comes from a proxy or from a server that is no API
+    server, and errors end in statuses that others read: of such an answer they say the status code and content type.
+    """
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError:
         parsed = None
-    if not isinstance(parsed, dict):
-        parsed = {"message": body[:200].decode("utf-8", "replace").strip()}
+    if not isinstance(parsed, dict) or parsed.get("kind") != "Status":
+        parsed = {"message": f"the answer is no Status of Kubernetes{_content_type(headers)}"}
     return error_from_status(parsed, method=method, path=path, status=status, retry_after=retry_after_seconds(headers))
 
 
@@ -145,6 +153,11 @@ def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
     """Seconds of a ``Retry-After`` header; ``None`` if absent or a date (API servers send seconds)."""
     value = headers.get("Retry-After", "")
     return float(value) if value.isascii() and value.isdigit() else None
+
+
+def _content_type(headers: Mapping[str, str]) -> str:
+    found = _MEDIA_TYPE.match(headers.get("Content-Type", ""))
+    return f" but {found[0]}" if found else ""
 
 
 def _whole_number(value: object) -> int | None:

@@ -21,6 +21,7 @@ from clusternet_engine.model.feeds import feed_reference, is_chart
 from clusternet_engine.model.releases import release_name
 from clusternet_engine.model.rendering import Find, Problem, feed_problem
 from clusternet_engine.model.rendering_problems import noted_problems
+from clusternet_engine.model.texts import printable
 
 MAX_DETAILS = 2000
 """Entries of `feedStatusDetails` over all feeds; a Subscription with all of them must fit into the store."""
@@ -155,7 +156,7 @@ def _judge(state: ClusterState, feeds: Sequence[Object], faulty: set[str]) -> _J
         if not current or status.get("phase") != names.DESCRIPTION_SUCCESS:
             judgement.deployed = False
         if current and status.get("phase") == names.DESCRIPTION_FAILURE:
-            judgement.failures.append(status.get("reason") or "no reason was given")
+            judgement.failures.append(printable(status.get("reason")) or "no reason was given")
     judgement.rendered = (
         state.base["spec"]["feeds"] == feeds and not judgement.problems and wanted - faulty <= there <= wanted
     )
@@ -207,8 +208,8 @@ def _too_early(scheduled: bool, states: Sequence[ClusterState]) -> tuple[str, st
 
 
 def _condition(subscription: Object, kind: str, holds: bool, reason: str, message: str, now: datetime) -> Object:
-    message = message if len(message) <= _MAX_MESSAGE else message[: _MAX_MESSAGE - 1] + "…"
-    condition = make_condition(kind, names.TRUE if holds else names.FALSE, reason, message, now)
+    status = names.TRUE if holds else names.FALSE
+    condition = make_condition(kind, status, reason, printable(message, _MAX_MESSAGE), now)
     before = find_condition((subscription.get("status") or {}).get("conditions"), kind)
     if before is not None and before["status"] == condition["status"]:
         condition["lastTransitionTime"] = before["lastTransitionTime"]

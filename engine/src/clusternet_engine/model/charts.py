@@ -86,7 +86,7 @@ def find_in_index(index: Any, repo: str, chart: str, version: str) -> IndexEntry
     _, newest = max(found, key=lambda pair: pair[0])
     urls = newest.get("urls")
     if not (isinstance(urls, list) and urls and isinstance(urls[0], str)):
-        raise ChartMissing(f"chart {chart} {newest['version']} has no URL in {index_url(repo)}")
+        raise ChartMissing(f"chart {chart} in {index_url(repo)} has no URL in the newest version that fits")
     digest = str(newest.get("digest") or "").removeprefix("sha256:")
     return IndexEntry(str(newest["version"]), urljoin(repo.rstrip("/") + "/", urls[0]), digest)
 

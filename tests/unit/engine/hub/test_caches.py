@@ -1,6 +1,7 @@
 """Which ManagedCluster is a cluster's, when others say to be it, and when connections to it end."""
 
 import asyncio
+import base64
 from typing import Any
 
 import aiohttp
@@ -10,7 +11,12 @@ from clusternet_engine.hub.children import Children
 from clusternet_engine.hub.clients import Clients
 from clusternet_engine.hub.predictors import PredictionFailed, Predictors
 from clusternet_engine.hub.tunnels import Tunnels
+from clusternet_engine.kube.client import Client
+from clusternet_engine.kube.config import ClusterConfig
+from clusternet_engine.kube.direct import DirectRoute
+from clusternet_engine.kube.errors import ConnectionFailed
 from clusternet_engine.kube.resources import Object
+from clusternet_engine.model.addresses import parse_destinations, parse_networks, push_rule
 
 ID, OTHER = "7ff1a5c6-0000-0000-0000-000000000001", "7ff1a5c6-0000-0000-0000-000000000002"
 
@@ -134,17 +140,93 @@ async def test_no_tunnel_of_another_cluster_is_used(caches: Any, fake: Object, g
         metadata = {"namespace": each["metadata"]["namespace"], "name": "child-cluster-deployer"}
         caches.put(caches.child_credentials, {"metadata": metadata, "data": {"token": "dA=="}})
     caches.put(caches.requests, request("own"))
-    children, predictors = Children(caches, Tunnels()), Predictors(caches, Tunnels())
+    children, predictors = Children(caches, Tunnels(), push_rule()), Predictors(caches, Tunnels(), push_rule())
     with pytest.raises(Unreachable, match=f"{ID} isn't registered as ManagedCluster another/c"):
         await children.objects(fake)
     assert await children.objects(genuine)
     entry = {"apiVersion": "apps/v1", "kind": "Deployment", "namespace": "n", "name": "web"}
     with pytest.raises(PredictionFailed, match="isn't registered"):
         await predictors.predict(fake, [entry])
-    with pytest.raises(PredictionFailed, match="Cannot connect"):
+    with pytest.raises(PredictionFailed, match="can't be reached"):
         await predictors.predict(genuine, [entry])
     await children.close()
     await predictors.close()
+
+
+async def objects_of(caches: Any, one: Object, rule: str = "", **secret: str) -> Any:
+    """Ask for the objects of a cluster that is reached without a tunnel."""
+    one = {**one, "status": {"useSocket": False, "apiserverURL": "https://10.0.0.1:6443", **one["status"]}}
+    caches.put(caches.clusters, one)
+    data = {key: base64.b64encode(value.encode()).decode() for key, value in {"token": "t", **secret}.items()}
+    metadata = {"namespace": one["metadata"]["namespace"], "name": "child-cluster-deployer"}
+    caches.put(caches.child_credentials, {"metadata": metadata, "data": data})
+    children = Children(caches, Tunnels(), push_rule(parse_destinations(rule)))
+    try:
+        return await children.objects(one)
+    finally:
+        await children.close()
+
+
+def untunnelled(**status: str) -> Object:
+    return {**cluster("own"), "status": status}
+
+
+async def test_without_a_tunnel_only_allowed_addresses_are_reached(caches: Any) -> None:
+    why = r"may not connect to 10\.0\.0\.1:6443 without one; --push-addresses \(clusternet_hub_push_addresses\) allows"
+    for rule in ("", "10.0.0.2", "10.0.0.1:443", "a.example.com"):
+        with pytest.raises(Unreachable, match=why):
+            await objects_of(caches, untunnelled(), rule)
+    assert await objects_of(caches, untunnelled(), "10.0.0.0/8:6443")
+    named = untunnelled(apiserverURL="https://a.example.com")
+    with pytest.raises(Unreachable, match=r"may not connect to a\.example\.com without one"):
+        await objects_of(caches, named, "*.example.org")
+    assert await objects_of(caches, named, "*.example.com")
+    advertised = untunnelled(apiserverURL="")
+    with pytest.raises(Unreachable, match="may not connect to"):
+        await objects_of(caches, advertised, "10.0.0.0/8", **{"apiserver-advertise-url": "https://127.0.0.1"})
+
+
+@pytest.mark.parametrize(
+    "url", ["http://10.0.0.1/latest/meta-data?x=", "https://10.0.0.1?x=", "https://a:b@10.0.0.1", "https://10.0.0.1/#"]
+)
+async def test_what_is_no_url_of_an_api_server_is_reached_by_nobody(caches: Any, url: str) -> None:
+    with pytest.raises(Unreachable, match="not of the form https://host"):
+        await objects_of(caches, untunnelled(apiserverURL=url), "*")
+
+
+@pytest.mark.parametrize("token", ["a b", "a\r\nX-Header: b", "\x00", "ä", "a" * 20_000])
+async def test_what_is_no_token_is_not_sent(caches: Any, token: str) -> None:
+    with pytest.raises(Unreachable, match="holds no token"):
+        await objects_of(caches, untunnelled(), "*", token=token)
+
+
+async def test_a_cluster_that_is_not_registered_is_not_reached_without_a_tunnel_either(
+    caches: Any, genuine: Object
+) -> None:
+    caches.put(caches.clusters, genuine)
+    caches.put(caches.requests, request("own"))
+    with pytest.raises(Unreachable, match="isn't registered"):
+        await objects_of(caches, {**cluster("another"), "status": {}}, "*")
+
+
+async def test_a_name_that_leads_to_loopback_is_refused_when_it_is_dialled(caches: Any) -> None:
+    async with Client(
+        ClusterConfig(server="https://localhost:1"), route=DirectRoute(push_rule(parse_destinations("localhost")))
+    ) as client:
+        with pytest.raises(ConnectionFailed, match="leads to an address that isn't allowed") as raised:
+            await client.raw("GET", "/version")
+        assert raised.value.cause == "address"
+        with pytest.raises(ConnectionFailed, match="leads to an address that isn't allowed"):
+            async with client.outside():
+                pass
+
+
+async def test_other_programs_get_the_address_that_was_judged() -> None:
+    route = DirectRoute(push_rule(parse_networks("127.0.0.1,::1")))
+    config = ClusterConfig(server="https://localhost:1/path")
+    async with Client(config, route=route) as client, client.outside() as judged:
+        assert judged.server in ("https://127.0.0.1:1/path", "https://[::1]:1/path")
+        assert judged.tls_server_name == "localhost"
 
 
 async def test_a_client_is_closed_when_its_cluster_is_gone(caches: Any, fake: Object, genuine: Object) -> None:

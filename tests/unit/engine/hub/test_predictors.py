@@ -6,6 +6,7 @@ import pytest
 from aiohttp import web
 from clusternet_engine.hub import predictors
 from clusternet_engine.hub.predictors import PredictionFailed, Predictors
+from clusternet_engine.model.addresses import parse_destinations, push_rule
 
 ENTRY = {
     "kind": "Deployment",
@@ -56,16 +57,25 @@ async def server():
     await server.stop()
 
 
+class Asking(Predictors):
+    """Predictors that know each cluster they are asked about."""
+
+    async def predict(self, cluster, entries):
+        self._caches.put(self._caches.clusters, cluster)
+        return await super().predict(cluster, entries)
+
+
 @pytest.fixture
 async def asking(caches):
-    asking = Predictors(caches)
+    asking = Asking(caches, None, push_rule(parse_destinations("127.0.0.1,*")))
     yield asking
     await asking.close()
 
 
 def cluster(address, **status):
     status = {"predictorEnabled": True, "predictorDirectAccess": True, "predictorAddress": address, **status}
-    return {"spec": {"clusterId": "the-id"}, "status": status}
+    metadata = {"namespace": "own", "name": "c"}
+    return {"metadata": metadata, "spec": {"clusterId": "the-id"}, "status": status}
 
 
 @pytest.mark.parametrize("form", ["http://{}", "http://{}/", "{}"])
@@ -106,10 +116,37 @@ async def test_a_predictor_that_does_not_answer_is_given_up(server, asking, monk
         await asking.predict(cluster(server.address), [ENTRY])
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:1", "http://no such host", "ftp://127.0.0.1:1", "http://127.0.0.1:x"])
-async def test_a_predictor_that_is_not_there(asking, address):
-    with pytest.raises(PredictionFailed, match="no answer from"):
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [
+        ("127.0.0.1:1", "can't be reached"),
+        ("http://127.0.0.1:x", "can't be reached"),
+        ("http://no such host", "not of the form"),
+        ("ftp://127.0.0.1:1", "not of the form"),
+        ("http://127.0.0.1:1/path?query=", "not of the form"),
+        ("http://a:b@127.0.0.1:1", "not of the form"),
+    ],
+)
+async def test_a_predictor_that_is_not_there(asking, address, why):
+    with pytest.raises(PredictionFailed, match=why) as raised:
         await asking.predict(cluster(address), [ENTRY])
+    assert "127.0.0.1" not in str(raised.value), "others read the status of a Subscription"
+
+
+@pytest.mark.parametrize("rule", ["", "10.0.0.0/8", "localhost,*"])
+async def test_a_predictor_is_asked_only_where_the_operator_allows_it(server, caches, rule):
+    asking = Asking(caches, None, push_rule(parse_destinations(rule)))
+    with pytest.raises(PredictionFailed, match=r"without a tunnel; --push-addresses \(clusternet_hub_push_addresses\)"):
+        await asking.predict(cluster(server.address), [ENTRY])
+    assert not server.seen
+    await asking.close()
+
+
+async def test_a_predictor_of_a_cluster_that_is_not_registered_is_not_asked(server, caches):
+    asking = Predictors(caches, None, push_rule(parse_destinations("127.0.0.1")))
+    with pytest.raises(PredictionFailed, match="isn't registered"):
+        await asking.predict(cluster(server.address), [ENTRY])
+    assert not server.seen
 
 
 @pytest.mark.parametrize(
@@ -127,7 +164,7 @@ async def test_a_predictor_that_cannot_be_asked(asking, status, why):
 
 async def test_a_cluster_without_status(asking):
     with pytest.raises(PredictionFailed, match="has no predictor"):
-        await asking.predict({"spec": {"clusterId": "x"}}, [ENTRY])
+        await asking.predict({"metadata": {"namespace": "own", "name": "c"}, "spec": {"clusterId": "x"}}, [ENTRY])
 
 
 async def test_many_are_asked_at_once_but_not_all(server, asking, monkeypatch):

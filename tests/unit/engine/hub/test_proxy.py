@@ -32,6 +32,7 @@ from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.config import ClusterConfig
 from clusternet_engine.kube.errors import ApiError, ConnectionFailed
 from clusternet_engine.kube.tls import load_key_pair
+from clusternet_engine.model.addresses import push_rule
 from clusternet_engine.model.dialling import Destinations, parse_destination
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -694,10 +695,10 @@ async def test_predictors_are_asked_through_the_tunnel(site: Site) -> None:
         await site.connect(f"127.0.0.3:{server.port}")
         site.cluster["status"] |= {"predictorEnabled": True, "predictorAddress": f"http://127.0.0.3:{server.port}"}
         entry = {"apiVersion": "apps/v1", "kind": "Deployment", "namespace": "n", "name": "web"}
-        predictors = Predictors(site.caches, site.tunnels)
+        predictors = Predictors(site.caches, site.tunnels, push_rule())
         assert list((await predictors.predict(site.cluster, [entry])).values()) == [7]
         await predictors.close()
         site.cluster["status"]["predictorAddress"] = "http://127.0.0.4:80"
-        with pytest.raises(PredictionFailed, match="not allowed by this agent"):
+        with pytest.raises(PredictionFailed, match="its predictor can't be reached"):
             await predictors.predict(site.cluster, [entry])
         await predictors.close()

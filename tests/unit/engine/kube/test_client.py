@@ -74,13 +74,27 @@ async def test_errors_are_typed_and_name_the_request(
     assert str(raised.value) == f"POST /api/v1/namespaces/ns/configmaps: {code} {reason}: because"
 
 
-async def test_an_error_that_is_no_status(server: Any, client: Client) -> None:
+@pytest.mark.parametrize(
+    ("body", "content_type", "shown"),
+    [
+        (b"<html>SECRET</html>", "text/html; charset=utf-8", " but text/html"),
+        (b'{"message": "SECRET", "reason": "SECRET"}', "application/json", " but application/json"),
+        (b'{"kind": "Secret", "message": "SECRET"}', "text/SECRET words", ""),
+        (b"SECRET", "SECRET", ""),
+        (b"\xff" * 10, "text/plain", " but text/plain"),
+    ],
+)
+async def test_of_an_error_that_is_no_status_nothing_is_shown(
+    server: Any, client: Client, body: bytes, content_type: str, shown: str
+) -> None:
     async def gateway(request: web.Request) -> web.Response:
-        return web.Response(status=502, text="<html>bad gateway</html>")
+        return web.Response(status=502, body=body, headers={"Content-Type": content_type})
 
     server.answers.append(gateway)
-    with pytest.raises(ApiError, match="502 : <html>bad gateway"):
+    with pytest.raises(ApiError) as raised:
         await client.get(NAMESPACES, "x")
+    assert raised.value.message == f"the answer is no Status of Kubernetes{shown}"
+    assert raised.value.reason == ""
 
 
 async def test_requests_carry_what_they_should(server: Any, client: Client) -> None:

@@ -192,7 +192,7 @@ def test_messages_name_a_few():
     status, reason, message = fleet.says("Deployed")
     assert (status, reason) == ("False", "DeployFailed")
     assert message.startswith("c0: xxx")
-    assert len(message) == 4096
+    assert all(len(part) < 520 for part in message.split("; ")), "one cluster's words leave room for the others"
     for state in fleet.states:
         state.descriptions[0]["status"] = {}
     assert fleet.says("Deployed")[2] == "Not yet deployed to c0, c1, c2, c3, c4 and 3 more."
