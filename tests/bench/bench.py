@@ -244,16 +244,18 @@ def measure_modules(deployment: Deployment, console: Console) -> Iterator[Row]:
     parent = deployment.lab.cluster("parent")
     counter = RequestCounter(parent.audit_log, deployment.parent.get)
     for size in SIZES:
-        namespace = f"bench-{size}"
+        name = f"bench-{size}"
         console.log(f"making {size:,} ManagedClusters")
-        fleet.create(parent.kubeconfig, namespace, size)
+        fleet.create(parent.kubeconfig, name, size)
         if size == SIZES[0]:
             console.log("running tasks")
-            name = fleet.managed_cluster(namespace, 0)["metadata"]["name"]
-            costs = tasks.costs(parent.kubeconfig, namespace, name, deployment.folder, counter, ROUNDS)
+            first = fleet.managed_cluster(name, 0)["metadata"]
+            costs = tasks.costs(
+                parent.kubeconfig, first["namespace"], first["name"], deployment.folder, counter, ROUNDS
+            )
             yield from task_rows(costs)
         console.log(f"listing {size:,} ManagedClusters")
-        yield from listing_rows(inventory.listing(parent, namespace, size, deployment.folder, counter, ROUNDS))
+        yield from listing_rows(inventory.listing(parent, name, size, deployment.folder, counter, ROUNDS))
 
 
 PARTS: dict[str, Callable[[Deployment, Console], Iterator[Row]]] = {

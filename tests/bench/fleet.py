@@ -16,20 +16,20 @@ SYNC_MODES = ("Push", "Pull", "Dual")
 CONCURRENCY = 32
 
 
-def create(kubeconfig: Path, namespace: str, size: int) -> None:
-    """Create a namespace with `size` ManagedClusters of about 4 KB each."""
-    asyncio.run(_create(kubeconfig, namespace, range(size)))
+def create(kubeconfig: Path, fleet: str, size: int) -> None:
+    """Create `size` ManagedClusters of about 4 KB each, labelled `bench=<fleet>`, in namespaces of their own."""
+    asyncio.run(_create(kubeconfig, fleet, range(size)))
 
 
-async def _create(kubeconfig: Path, namespace: str, numbers: Iterable[int]) -> None:
+async def _create(kubeconfig: Path, fleet: str, numbers: Iterable[int]) -> None:
     numbers = iter(numbers)
     async with Client(ClusterConfig.from_kubeconfig(kubeconfig), qps=0, user_agent="clusternet-hub") as client:
-        await client.create(NAMESPACES, {"metadata": {"name": namespace}})
 
         async def create_some() -> None:
             for number in numbers:
-                cluster = managed_cluster(namespace, number)
-                created = await client.create(MANAGED_CLUSTERS, cluster, namespace)
+                cluster = managed_cluster(fleet, number)
+                await client.create(NAMESPACES, {"metadata": {"name": cluster["metadata"]["namespace"]}})
+                created = await client.create(MANAGED_CLUSTERS, cluster)
                 await client.update(MANAGED_CLUSTERS, {**created, "status": status(number)}, subresource="status")
 
         async with asyncio.TaskGroup() as tasks:
@@ -37,16 +37,18 @@ async def _create(kubeconfig: Path, namespace: str, numbers: Iterable[int]) -> N
                 tasks.create_task(create_some())
 
 
-def managed_cluster(namespace: str, number: int) -> Object:
-    """Return the ManagedCluster of one registered cluster."""
-    identity, name = str(uuid.UUID(int=number)), f"cluster-{number:05}"
+def managed_cluster(fleet: str, number: int) -> Object:
+    """Return the ManagedCluster of one registered cluster of a fleet."""
+    name = f"cluster-{number:05}"
+    identity = str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{name}.{fleet}"))
     return {
         "apiVersion": MANAGED_CLUSTERS.api_version,
         "kind": MANAGED_CLUSTERS.kind,
         "metadata": {
             "name": name,
-            "namespace": namespace,
+            "namespace": f"{fleet}-{number:05}",
             "labels": {
+                "bench": fleet,
                 "clusternet.io/created-by": "clusternet-agent",
                 "clusters.clusternet.io/cluster-id": identity,
                 "clusters.clusternet.io/cluster-name": name,

@@ -32,16 +32,16 @@ class Listing:
         return self.ours.cpu / (self.fetch.cpu + self.bare.cpu)
 
 
-def listing(parent: Cluster, namespace: str, size: int, folder: Path, counter: RequestCounter, rounds: int) -> Listing:
-    """Measure the listing of a namespace of ManagedClusters, in rounds that take turns."""
-    source = folder / f"{namespace}.clusternet.yml"
+def listing(parent: Cluster, fleet: str, size: int, folder: Path, counter: RequestCounter, rounds: int) -> Listing:
+    """Measure the listing of a fleet of ManagedClusters, in rounds that take turns."""
+    source = folder / f"{fleet}.clusternet.yml"
     settings = {
         "plugin": "clusternet.core.managed_clusters",
         "kubeconfig": str(parent.kubeconfig),
-        "namespaces": [namespace],
+        "label_selector": f"bench={fleet}",
     }
     source.write_text(yaml.safe_dump(settings))
-    cached_source = folder / f"{namespace}-cached.clusternet.yml"
+    cached_source = folder / f"{fleet}-cached.clusternet.yml"
     cache = {"cache": True, "cache_plugin": "jsonfile", "cache_connection": str(folder / "cache")}
     cached_source.write_text(yaml.safe_dump({**settings, **cache}))
 
@@ -52,7 +52,7 @@ def listing(parent: Cluster, namespace: str, size: int, folder: Path, counter: R
     hosts = json.loads(output.read_text())["_meta"]["hostvars"]
     if len(hosts) != size:
         raise RuntimeError(f"{len(hosts)} hosts are listed, not {size}")
-    bare_source = folder / f"{namespace}.json"
+    bare_source = folder / f"{fleet}.json"
     bare_source.write_text(json.dumps(hosts))
     bare_plugin = {"ANSIBLE_INVENTORY_PLUGINS": str(FLOOR), "ANSIBLE_INVENTORY_ENABLED": "bare"}
     run([PROGRAM, "-i", cached_source, "--list"])
@@ -63,7 +63,7 @@ def listing(parent: Cluster, namespace: str, size: int, folder: Path, counter: R
     usages: dict[str, list[Usage]] = {"ours": [], "cached": [], "fetch": [], "bare": []}
     cached_requests = 0
     for _ in range(rounds):
-        usages["fetch"].append(run([*fetch, namespace]))
+        usages["fetch"].append(run([*fetch, fleet]))
         usages["bare"].append(run([PROGRAM, "-i", bare_source, "--list"], env=bare_plugin))
         usages["ours"].append(run([PROGRAM, "-i", source, "--list"]))
         counter.restart()

@@ -1,6 +1,6 @@
 """The least that listing ManagedClusters can cost: pages of 500 objects, decoded, managedFields dropped.
 
-Usage: fetch.py SERVER CA CERTIFICATE KEY NAMESPACE
+Usage: fetch.py SERVER CA CERTIFICATE KEY FLEET
 """
 
 import json
@@ -9,10 +9,10 @@ import sys
 import urllib3
 
 
-def main(server: str, ca: str, certificate: str, key: str, namespace: str) -> None:
+def main(server: str, ca: str, certificate: str, key: str, fleet: str) -> None:
     pool = urllib3.PoolManager(ca_certs=ca, cert_file=certificate, key_file=key)
-    url = f"{server}/apis/clusters.clusternet.io/v1beta1/namespaces/{namespace}/managedclusters"
-    clusters, query = [], {"limit": "500"}
+    url = f"{server}/apis/clusters.clusternet.io/v1beta1/managedclusters"
+    clusters, query = [], {"limit": "500", "labelSelector": f"bench={fleet}"}
     while True:
         page = json.loads(pool.request("GET", url, fields=query).data)
         for cluster in page["items"]:
