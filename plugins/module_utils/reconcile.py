@@ -75,6 +75,20 @@ class Reconciler:
         query = {"fieldManager": constants.FIELD_MANAGER}
         return self._write(resource, before, "PATCH", resource.path_of(before), query, dict(patch), _MERGE)
 
+    def patch_status(self, resource: Resource, before: dict[str, Any], status: Mapping[str, Any]) -> Outcome:
+        """Merge patch of the status of an object that was just read; the diff shows the fields of I(status)."""
+        if not status:
+            return Outcome(UNCHANGED, before, before)
+        query = self._dry_run({"fieldManager": constants.FIELD_MANAGER})
+        path = f"{resource.path_of(before)}/status"
+        after = self.client.request("PATCH", path, query, {"status": dict(status)}, _MERGE)
+        self._note(resource, Outcome(UPDATED, before, after))
+        for side, obj in (("before", before), ("after", after)):
+            shown = {key: (obj.get("status") or {}).get(key) for key in status}
+            kind = {"kind": resource.kind, "status": shown}
+            self.diffs[-1][side] = {"status": self.redactor.hide(kind)["status"]}
+        return Outcome(UPDATED, before, after)
+
     def replace(self, resource: Resource, before: dict[str, Any], desired: dict[str, Any]) -> Outcome:
         """PUT of I(desired) in the place of an object that was just read, whoever has changed it since."""
         query = {"fieldManager": constants.FIELD_MANAGER}

@@ -82,7 +82,16 @@ def view(request: Mapping[str, Any]) -> dict[str, Any]:
         "error_message": status.get("errorMessage"),
         "dedicated_namespace": status.get("dedicatedNamespace"),
         "managed_cluster_name": status.get("managedClusterName"),
+        "registrant": (request["metadata"].get("annotations") or {}).get(constants.ANNOTATION_REGISTRANT),
+        "waiting_for_approval": is_waiting(request),
     }
+
+
+def is_waiting(request: Mapping[str, Any]) -> bool:
+    """Whether I(request) waits for an administrator to approve it."""
+    status = request.get("status") or {}
+    message = status.get("errorMessage") or ""
+    return not status.get("result") and message.startswith(f"{constants.REASON_WAITING_FOR_APPROVAL}: ")
 
 
 class Explanation(NamedTuple):
@@ -113,8 +122,9 @@ def explain(
         reason = status.get("errorMessage") or "without a reason"
         return Explanation(
             "approval",
-            f"The request is {result}: {reason}. The parent doesn't look at it again; remove the cause, then delete "
-            "the request. The agent posts it anew; Clusternet's own has to be restarted for that.",
+            f"The request is {result}: {reason}. The parent doesn't look at it again; approve it with "
+            "clusternet.core.registration, result: approved; or remove the cause, then delete the request. The agent "
+            "posts it anew; Clusternet's own has to be restarted for that.",
         )
     return Explanation("approval", _explain_waiting(request, wanted_namespace))
 
@@ -122,6 +132,11 @@ def explain(
 def _explain_waiting(request: Mapping[str, Any], wanted_namespace: Optional[Mapping[str, Any]]) -> str:
     spec = request.get("spec") or {}
     message = (request.get("status") or {}).get("errorMessage")
+    if is_waiting(request):
+        return (
+            "It waits for an administrator. Approve or deny it with clusternet.core.registration, result: approved or "
+            "result: denied."
+        )
     if message:
         return f"The parent can't approve it yet and tries again: {message}"
     if wanted_namespace is not None:
@@ -177,7 +192,11 @@ def _explain_cluster(status: Mapping[str, Any], managed_cluster: Optional[Mappin
 def wanted(params: Mapping[str, Any]) -> dict[str, Any]:
     """The request that the module's options ask for; raises ConfigError."""
     cluster_id = validate.cluster_id("cluster_id", params["cluster_id"])
-    if params["state"] == "absent":
+    if params["result"] and params["state"] == "absent":
+        raise validate.invalid("result", "a request that is to be absent can't be decided about")
+    if params["result"] == "denied" and params["wait"]:
+        raise validate.invalid("wait", "a request that is denied is never approved")
+    if params["state"] == "absent" or params["cluster_name"] is None:
         return {"metadata": {"name": request_name(cluster_id)}}
     namespace = params["cluster_namespace"]
     return request_of(
@@ -190,12 +209,14 @@ def wanted(params: Mapping[str, Any]) -> dict[str, Any]:
     )
 
 
-def ensure(reconciler: Reconciler, wanted: dict[str, Any]) -> tuple[dict[str, Any], bool]:
-    """Have the request I(wanted); return it and whether it changed.
+def ensure(reconciler: Reconciler, wanted: dict[str, Any]) -> tuple[Optional[dict[str, Any]], bool]:
+    """Have the request I(wanted); return it and whether it changed. With only its name, it isn't made or changed.
 
     Raises ClusternetError when the parent has answered a different request already, because nothing would come of it.
     """
     live = reconciler.client.get(CLUSTER_REGISTRATION_REQUESTS.path_of(wanted))
+    if "spec" not in wanted:
+        return live, False
     if live is None:
         outcome = reconciler.create(CLUSTER_REGISTRATION_REQUESTS, wanted)
         return outcome.after or wanted, True
@@ -215,6 +236,32 @@ def ensure(reconciler: Reconciler, wanted: dict[str, Any]) -> tuple[dict[str, An
     return outcome.after or live, outcome.changed
 
 
+def decide(
+    reconciler: Reconciler, request: Optional[dict[str, Any]], name: str, result: str, reason: Optional[str]
+) -> tuple[Optional[dict[str, Any]], bool]:
+    """Approve or deny a request that was just read or made; return it and whether it changed.
+
+    The hub does the rest: it registers the cluster, or takes away what it had. Raises ClusternetError when there is no
+    request.
+    """
+    if request is None:
+        raise ClusternetError(f"There is no request {name} to be {result}.", "NotFound")
+    status = request.get("status") or {}
+    change: dict[str, Any] = {}
+    if result == "approved":
+        if status.get("result") != constants.REQUEST_APPROVED:
+            change = {"result": constants.REQUEST_APPROVED, "errorMessage": None}
+    else:
+        message = f"{constants.REASON_DENIED_BY_ADMINISTRATOR}: {reason or 'without a reason'}"
+        told = reason is None or status.get("errorMessage") == message
+        if status.get("result") != constants.REQUEST_DENIED or not told:
+            change = {"result": constants.REQUEST_DENIED, "errorMessage": message, "token": None}
+    if reconciler.check_mode and reconciler.client.get(CLUSTER_REGISTRATION_REQUESTS.path_of(request)) is None:
+        return {**request, "status": {key: value for key, value in change.items() if value}}, True
+    outcome = reconciler.patch_status(CLUSTER_REGISTRATION_REQUESTS, request, change)
+    return outcome.after or request, outcome.changed
+
+
 def remove(reconciler: Reconciler, wanted: dict[str, Any]) -> tuple[Optional[dict[str, Any]], bool]:
     """Remove the request; return it as it was and whether it was there."""
     live = reconciler.client.get(CLUSTER_REGISTRATION_REQUESTS.path_of(wanted))
@@ -230,10 +277,10 @@ def wait_approved(client: Client, request: dict[str, Any], timeout: int) -> dict
         if not found:
             return ["the request is gone"]
         status = found[0].get("status") or {}
-        if status.get("result") == constants.REQUEST_APPROVED:
+        if status.get("result") == constants.REQUEST_APPROVED and status.get("managedClusterName"):
             return []
         stuck = explain(found[0], None, None)
-        if status.get("result"):
+        if status.get("result") not in (None, "", constants.REQUEST_APPROVED):
             raise ClusternetError(
                 stuck.explanation or "", "Denied", result=status["result"], stuck_step=stuck.stuck_step
             )

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: registration
-short_description: Create or remove the registration request of a cluster at a Clusternet parent
+short_description: Create, approve, deny or remove the registration request of a cluster at a Clusternet parent
 version_added: 0.1.0
 description:
   - Creates the ClusterRegistrationRequest that an agent would send, before the agent runs. The parent makes the
     cluster's namespace,
     its ManagedCluster and its credentials then, and an agent with the same identity takes them over.
-  - Removing the request doesn't unregister a cluster. Use M(clusternet.core.managed_cluster) for that.
+  - Approves or denies a request that waits for an administrator, or that was decided otherwise before.
+  - Removing the request doesn't unregister a cluster. Use M(clusternet.core.managed_cluster) for that. A cluster that
+    has lost its credential registers again when its request is removed.
 options:
   state:
     description: Whether the request is there.
@@ -28,7 +30,7 @@ options:
   cluster_name:
     description:
       - Name of the ManagedCluster, at most 30 lower-case letters, digits and dashes.
-      - Required with O(state=present).
+      - Required with O(state=present), unless O(result) is given; then only an existing request is decided about.
     type: str
   cluster_namespace:
     description: Namespace that the cluster gets on the parent; the parent generates one when it is not given.
@@ -48,6 +50,20 @@ options:
     type: str
     choices: [Push, Pull, Dual]
     default: Pull
+  result:
+    description:
+      - What an administrator decides about the request. Without it, the hub decides, as its role's variable
+        C(clusternet_hub_approval) says.
+      - V(approved), the cluster is registered.
+      - V(denied), it isn't. If it was, the hub takes its account and rights on the parent away at once; its
+        ManagedCluster and namespace stay.
+    type: str
+    choices: [approved, denied]
+    version_added: 0.4.0
+  reason:
+    description: Why the request is denied; the cluster's agent shows it.
+    type: str
+    version_added: 0.4.0
   wait:
     description: With O(state=present), wait until the parent has approved the request. A refusal fails at once.
     type: bool
@@ -77,6 +93,17 @@ EXAMPLES = r"""
     cluster_labels:
       region: north
     sync_mode: Dual
+
+- name: Approve a cluster whose request waits
+  clusternet.core.registration:
+    cluster_id: 5e8b6bc8-7d35-4a7a-9d0f-3b1c4f0a9d21
+    result: approved
+
+- name: Deny a cluster, or take away what it has on the parent
+  clusternet.core.registration:
+    cluster_id: 5e8b6bc8-7d35-4a7a-9d0f-3b1c4f0a9d21
+    result: denied
+    reason: the device was stolen
 
 - name: Take the request back
   clusternet.core.registration:
@@ -139,6 +166,14 @@ request:
       description: Name of the ManagedCluster, once approved.
       type: str
       sample: edge-7
+    registrant:
+      description: The parent's user who posted the request, if it says so.
+      type: str
+      sample: system:bootstrap:k7d2fq
+    waiting_for_approval:
+      description: Whether it waits for an administrator.
+      type: bool
+      sample: false
 failure:
   description: What went wrong, for programs.
   returned: failure
@@ -167,21 +202,30 @@ def main():
             },
             "cluster_labels": {"type": "dict", "default": {}},
             "sync_mode": {"type": "str", "choices": ["Push", "Pull", "Dual"], "default": "Pull"},
+            "result": {"type": "str", "choices": ["approved", "denied"]},
+            "reason": {"type": "str"},
             "wait": {"type": "bool", "default": False},
             "wait_timeout": {"type": "int", "default": 60},
         },
-        required_if=[("state", "present", ["cluster_name"])],
+        required_if=[("state", "present", ["cluster_name", "result"], True)],
+        required_by={"reason": "result"},
         supports_check_mode=True,
     )
     with report(module) as doing:
-        wanted = registration.wanted(module.params)
-        timeout = validate.wait_timeout("wait_timeout", module.params["wait_timeout"])
+        params = module.params
+        wanted = registration.wanted(params)
+        timeout = validate.wait_timeout("wait_timeout", params["wait_timeout"])
         reconciler = doing.reconciler()
-        if module.params["state"] == "absent":
+        if params["state"] == "absent":
             request, doing.result["changed"] = registration.remove(reconciler, wanted)
         else:
-            request, doing.result["changed"] = registration.ensure(reconciler, wanted)
-            if module.params["wait"] and not module.check_mode:
+            request, changed = registration.ensure(reconciler, wanted)
+            if params["result"]:
+                name = wanted["metadata"]["name"]
+                request, decided = registration.decide(reconciler, request, name, params["result"], params["reason"])
+                changed = changed or decided
+            doing.result["changed"] = changed
+            if params["wait"] and not module.check_mode:
                 request = registration.wait_approved(doing.connect(), request, timeout)
         doing.result["request"] = registration.view(request) if request else None
 

@@ -26,6 +26,10 @@ options:
   label_selector:
     description: Only requests whose labels match, in the form of C(kubectl -l).
     type: str
+  waiting:
+    description: With V(true) only requests that wait for an administrator, with V(false) only others.
+    type: bool
+    version_added: 0.4.0
   stuck:
     description: With V(true) only requests that are stuck, with V(false) only those of ready clusters.
     type: bool
@@ -113,6 +117,14 @@ requests:
       description: Name of the ManagedCluster, once approved.
       type: str
       sample: edge-7
+    registrant:
+      description: The parent's user who posted the request, if it says so.
+      type: str
+      sample: system:bootstrap:k7d2fq
+    waiting_for_approval:
+      description: Whether it waits for an administrator, who decides with M(clusternet.core.registration).
+      type: bool
+      sample: false
     stuck_step:
       description:
         - The step at which the registration stands still. V(identity), the name doesn't fit the cluster's identity;
@@ -148,6 +160,7 @@ def main():
             "cluster_names": {"type": "list", "elements": "str"},
             "label_selector": {"type": "str"},
             "stuck": {"type": "bool"},
+            "waiting": {"type": "bool"},
         },
         supports_check_mode=True,
     )
@@ -162,6 +175,7 @@ def main():
             request
             for request in registration.read(client, params["label_selector"])
             if registration.matches(request, ids, names)
+            and params["waiting"] in (None, registration.is_waiting(request))
         ]
         views = registration.explained(client, requests)
         stuck = params["stuck"]

@@ -383,6 +383,10 @@ class Applicant:
         assert len(found) == 1, [obj["metadata"]["name"] for obj in found]
         return found[0]
 
+    async def token(self) -> str:
+        """Return the token that the hub has put into the request."""
+        return base64.b64decode((await self.status())["token"]).decode()
+
     async def managed_cluster(self) -> Object:
         status = await self.status()
         return await self.parent.get(MANAGED_CLUSTERS, status["managedClusterName"], status["dedicatedNamespace"])

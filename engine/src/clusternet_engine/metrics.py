@@ -16,6 +16,9 @@ RECONCILE_SECONDS = Histogram(
 QUEUE_DEPTH = Gauge("clusternet_queue_depth", "Keys waiting for a worker.", ["controller"])
 CLUSTERS_REGISTERED = Gauge("clusternet_clusters_registered", "ManagedClusters on the parent.")
 CLUSTERS_READY = Gauge("clusternet_clusters_ready", "ManagedClusters whose condition Ready is True.")
+REGISTRATIONS_WAITING = Gauge(
+    "clusternet_registrations_waiting", "Registration requests that wait for an administrator to approve them."
+)
 API_REQUESTS = Counter("clusternet_api_requests_total", "Answers of API servers by HTTP status.", ["method", "code"])
 INFORMER_LISTS = Counter("clusternet_informer_lists_total", "Full lists an informer made.", ["resource"])
 MALFORMED_OBJECTS = Gauge(

@@ -2,6 +2,7 @@
 
 import threading
 import time
+import uuid
 from pathlib import Path
 
 from ansible_collections.clusternet.core.plugins.module_utils.auth import connection_settings
@@ -184,3 +185,42 @@ def test_a_dead_cluster_is_removed_without_a_trace(play, fleet, parent):
         f"{rbac}/clusterrolebindings/clusternet-{cluster_id}",
     ):
         assert parent.get(path) is None, path
+
+
+def test_a_request_is_approved_and_denied(play, crds, parent):
+    cluster_id = str(uuid.uuid4())
+    asked = {"cluster_id": cluster_id, "cluster_name": "decided", "result": "approved"}
+    denied = {"cluster_id": cluster_id, "result": "denied", "reason": "stolen"}
+    path = f"{CLUSTERS}/clusterregistrationrequests/clusternet-{cluster_id}"
+    module = "clusternet.core.registration"
+    try:
+        missing, predicted = play(
+            {module: {"cluster_id": cluster_id, "result": "denied"}}, {module: asked}, arguments=["--check"]
+        ).results
+        assert missing["failure"]["code"] == "NotFound"
+        assert (predicted["changed"], predicted["request"]["result"]) == (True, "Approved")
+        assert parent.get(path) is None
+        made, again, refused, once_more, unsaid = play(
+            {module: asked},
+            {module: asked},
+            {module: denied},
+            {module: denied},
+            {module: {"cluster_id": cluster_id, "result": "denied"}},
+            arguments=["--diff"],
+        ).results
+        assert (made["changed"], made["request"]["result"]) == (True, "Approved")
+        assert (again["changed"], once_more["changed"], unsaid["changed"]) == (False, False, False)
+        assert refused["changed"]
+        assert refused["request"]["error_message"] == "DeniedByAdministrator: stolen"
+        assert "Denied" in str(refused["diff"])
+        status = {"errorMessage": "WaitingForApproval: x", "result": None}
+        parent.request("PATCH", f"{path}/status", None, {"status": status}, content_type="application/merge-patch+json")
+        waiting, others = play(
+            {"clusternet.core.registration_info": {"waiting": True, "cluster_ids": [cluster_id]}},
+            {"clusternet.core.registration_info": {"waiting": False, "cluster_ids": [cluster_id]}},
+        ).results
+        assert [one["waiting_for_approval"] for one in waiting["requests"]] == [True]
+        assert "result: approved" in waiting["requests"][0]["explanation"]
+        assert others["requests"] == []
+    finally:
+        parent.request("DELETE", path)

@@ -37,8 +37,8 @@ from clusternet_engine.kube.resources import (
     Resource,
     object_key,
 )
+from clusternet_engine.model import approval, rbac
 from clusternet_engine.model import constants as names
-from clusternet_engine.model import rbac
 from clusternet_engine.model import registration as rules
 from clusternet_engine.model.handover import Handovers
 from clusternet_engine.model.names import cluster_object_name, derived_names
@@ -159,6 +159,8 @@ class Approver:
             self._waiting_for_token.pop(name, None)
             self._handovers.forget(name)
             await self._settle(name, request)
+            if request is not None:
+                await self._revoke(request)
             return None
         try:
             issued, _ = await _together(self._approve(request), self._settle(name, request))
@@ -173,6 +175,11 @@ class Approver:
     async def _approve(self, request: Object) -> bool:
         """Make what is missing and approve; return False while the token isn't issued yet."""
         rules.check_request(request, self._reserved_namespaces)
+        if not approval.is_approved(request, self._settings.approval, self._settings.rules):
+            raise Obstacle(
+                Reason.WAITING_FOR_APPROVAL,
+                "an administrator of the parent approves or denies it (clusternet.core.registration, result)",
+            )
         namespace = await self._namespace(request)
         account = await self._account(request, namespace)
         account_name = account["metadata"]["name"]
@@ -229,6 +236,33 @@ class Approver:
                 with suppress(NotFound):
                     await self._client.delete(resource, rbac.registrant_name(name))
 
+    async def _revoke(self, request: Object) -> None:
+        """Take away what a cluster had whose request was denied: its account, its rights, the token in the request.
+
+        What others have put into its namespace and the ManagedCluster stay, for whoever denied it to look at.
+        """
+        name, status = request["metadata"]["name"], request.get("status") or {}
+        cluster_id = (request.get("spec") or {}).get("clusterId") or ""
+        if name != cluster_object_name(cluster_id):
+            return
+        doomed: list[tuple[Resource, Object | None]] = []
+        for namespace in self._caches.namespaces.by_index(BY_CLUSTER, cluster_id):
+            where = namespace["metadata"]["name"]
+            doomed.append((ROLE_BINDINGS, self._caches.role_bindings.get(names.MANAGED_CLUSTER_ROLE, where)))
+            accounts = self._caches.accounts.by_index(BY_NAMESPACE, where)
+            doomed += [(SERVICE_ACCOUNTS, one) for one in accounts if rules.is_labelled_for(one, cluster_id)]
+        doomed.append((CLUSTER_ROLE_BINDINGS, self._caches.cluster_role_bindings.get(name)))
+        for resource, obj in doomed:
+            if obj is None:
+                continue
+            metadata = obj["metadata"]
+            with suppress(NotFound):
+                await self._client.delete(resource, metadata["name"], metadata.get("namespace"), uid=metadata["uid"])
+                log.info("revoked %s %s of %s", resource.kind, metadata["name"], name)
+        if status.get("token"):
+            kept = {field: value for field, value in status.items() if field != "token"}
+            await self._write_status(request, kept)
+
     async def _namespace(self, request: Object) -> str:
         spec, status = request["spec"], request.get("status") or {}
         cache = self._caches.namespaces
@@ -275,10 +309,16 @@ class Approver:
         cluster = rules.choose(owned, status.get("managedClusterName"), spec["clusterName"])
         if cluster is None:
             init = datetime.now(UTC) if self._initialization else None
-            wanted = rules.make_managed_cluster(request, namespace, init)
+            wished = spec.get("clusterLabels") or {}
+            labels = approval.kept_labels(wished, self._settings.labels)
+            wanted = rules.make_managed_cluster(request, namespace, labels, init)
             existing = cache.get(wanted["metadata"]["name"], namespace)
             cluster = existing or await self._made(request, MANAGED_CLUSTERS, wanted)
             rules.check_managed_cluster(cluster, request)
+            if left_out := ", ".join(sorted(wished.keys() - labels.keys())):
+                log.warning("%s wishes for labels that it doesn't get: %s", request["metadata"]["name"], left_out)
+                message = f"not for clusters to choose: {left_out}"
+                await self._recorder.event(request, "Warning", "LabelsLeftOut", message)
         if not rules.is_labelled_for(cluster, spec["clusterId"]):
             patch = {"metadata": {"labels": rules.system_labels(request)}}
             cluster = await self._client.patch(MANAGED_CLUSTERS, cluster["metadata"]["name"], patch, namespace)

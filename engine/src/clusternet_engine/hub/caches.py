@@ -197,6 +197,11 @@ class Caches:
         owners = [*cluster_ids(self.namespaces.get(namespace) or {"metadata": {}})]
         return owners not in ([], [cluster["spec"]["clusterId"]])
 
+    def is_member(self, cluster_id: str) -> bool:
+        """Return whether a cluster has a registration request that is approved."""
+        request = self.requests.get(cluster_object_name(cluster_id)) or {}
+        return (request.get("status") or {}).get("result") == names.APPROVED
+
     def is_registered(self, cluster: Object) -> bool:
         """Return whether a ManagedCluster is the one of the cluster that it says to be."""
         metadata, cluster_id = cluster["metadata"], cluster["spec"]["clusterId"]

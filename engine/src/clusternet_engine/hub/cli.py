@@ -28,6 +28,7 @@ from clusternet_engine.kube.config import ClusterConfig
 from clusternet_engine.model import constants as names
 from clusternet_engine.model import features
 from clusternet_engine.model.addresses import PUSH_FLAG
+from clusternet_engine.model.approval import Mode, Rule, parse_rules
 from clusternet_engine.model.publishers import Publishers, parse_publisher
 from clusternet_engine.model.rbac import ChildRights
 from clusternet_engine.model.selectors import Selector
@@ -108,6 +109,28 @@ def make_hub_parser() -> argparse.ArgumentParser:
         "CIDRs; default none, so that children are reached through their tunnels only",
     )
     add_chart_flags(parser)
+    registration.add_argument(
+        "--approval",
+        type=Mode,
+        choices=list(Mode),
+        default=Mode.AUTO,
+        help="who decides about registration requests: nobody, an administrator, or rules and else an administrator",
+    )
+    registration.add_argument(
+        "--approval-rules",
+        type=approval_rules,
+        default=(),
+        metavar="JSON",
+        help="with --approval=rules: a list of objects with names, namespaces and registrants (lists of patterns) and"
+        " labels (a pattern for each key); a request is approved if all of one of them fits",
+    )
+    registration.add_argument(
+        "--child-labels",
+        type=label_patterns,
+        default=None,
+        metavar="PATTERN,…",
+        help="keys of labels that clusters may wish for; default all but those of Clusternet itself",
+    )
     peers = parser.add_argument_group(
         "other hubs",
         "With --leader-elect and the gate SocketConnection, replicas lend each other their tunnels.",
@@ -156,6 +179,23 @@ def publisher(text: str) -> tuple[str, Selector]:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+def approval_rules(text: str) -> tuple[Rule, ...]:
+    """argparse type: which registration requests are approved.
+
+    Raises:
+        argparse.ArgumentTypeError: they can't be read, or one allows everybody.
+    """
+    try:
+        return parse_rules(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def label_patterns(text: str) -> tuple[str, ...]:
+    """argparse type: patterns of the keys of labels."""
+    return tuple(filter(None, (part.strip() for part in text.split(","))))
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the hub until it is told to stop.
 
@@ -176,7 +216,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         push_addresses=arguments.push_addresses,
         repository_addresses=arguments.repository_addresses,
         child_rights=arguments.child_rights,
-        registration=RegistrationSettings(nameless_registrants=arguments.registration_readers == ANY),
+        registration=RegistrationSettings(
+            nameless_registrants=arguments.registration_readers == ANY,
+            approval=arguments.approval,
+            rules=arguments.approval_rules,
+            labels=arguments.child_labels,
+        ),
         publishers=Publishers.of(arguments.publisher),
     )
     peering = PeerSettings(

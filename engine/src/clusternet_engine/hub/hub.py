@@ -36,12 +36,14 @@ from clusternet_engine.hub.scheduler import Scheduler
 from clusternet_engine.hub.settings import Settings
 from clusternet_engine.hub.subscriptions import Subscriptions
 from clusternet_engine.hub.tunnels import Tunnels
+from clusternet_engine.kube.cache import Change
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.events import EventRecorder
 from clusternet_engine.kube.resources import Object
 from clusternet_engine.model import constants as names
 from clusternet_engine.model import features
 from clusternet_engine.model.conditions import find_condition
+from clusternet_engine.model.registration import is_denied, is_waiting
 
 CONTROLLERS = (
     approver.NAME,
@@ -80,10 +82,20 @@ class Hub:
         self.caches = Caches(client, reserved_namespace=settings.reserved_namespace)
         self.tunnels = Tunnels()
         self._recorder = EventRecorder(client, names.HUB)
+        self.caches.requests.add_handler(self._on_request)
         controllers = _controllers(client, self.caches, self._recorder, settings, self.tunnels)
         self._controllers = {name: controllers[name] for name in settings.controllers}
         metrics.CLUSTERS_REGISTERED.set_function(lambda: len(self.caches.registered_clusters()))
         metrics.CLUSTERS_READY.set_function(lambda: sum(map(_is_ready, self.caches.registered_clusters())))
+        metrics.REGISTRATIONS_WAITING.set_function(lambda: sum(map(is_waiting, self.caches.requests.items())))
+
+    def _on_request(self, change: Change) -> None:
+        """Close the tunnel of a cluster that is not, or no longer, registered; every replica does so with its own."""
+        request = change.object
+        if change.new is None or is_denied(request):
+            # What its specification says to be another cluster's request isn't.
+            cluster_id = request["metadata"]["name"].removeprefix(names.PREFIX)
+            self.tunnels.end(cluster_id, "the cluster is not registered")
 
     async def lead(self, lease: Object | None = None) -> None:
         """Run the controllers until cancelled, as soon as everything has been listed.

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from clusternet_engine.model import features
+from clusternet_engine.model.approval import Mode, Rule
 from clusternet_engine.model.dialling import Destination
 from clusternet_engine.model.publishers import Publishers
 from clusternet_engine.model.rbac import ChildRights
@@ -17,9 +18,15 @@ class RegistrationSettings:
 
     Attributes:
         nameless_registrants: whether every registration token may read pending requests that name no registrant.
+        approval: who decides about requests.
+        rules: which are approved, with `Mode.RULES`.
+        labels: patterns of the keys of labels that clusters may wish for; None if all are allowed.
     """
 
     nameless_registrants: bool = False
+    approval: Mode = Mode.AUTO
+    rules: tuple[Rule, ...] = ()
+    labels: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

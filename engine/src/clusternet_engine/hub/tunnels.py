@@ -127,6 +127,11 @@ class Tunnels:
             self._lent.setdefault(cluster_id, {})[key, peer] = None
             self._opened(cluster_id)
 
+    def end(self, cluster_id: str, reason: str) -> None:
+        """End the sessions that the agents of a cluster hold open here."""
+        for session in self._sessions.get(cluster_id, ()):
+            session.end(reason)
+
     def session(self, cluster_id: str) -> Session | None:
         """Return the newest open session of a cluster; an older one may lead to an agent that is gone (spec/04 §2)."""
         return next((one for one in reversed(self._sessions.get(cluster_id, ())) if not one.closed), None)

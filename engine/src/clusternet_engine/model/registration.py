@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
 from itertools import repeat
@@ -28,6 +28,7 @@ class Reason(StrEnum):
     TOKEN_SECRET_EXISTS = "TokenSecretExists"  # noqa: S105 - a word, not a password
     TOKEN_NOT_ISSUED = "TokenNotIssued"  # noqa: S105 - a word, not a password
     REFUSED_BY_PARENT = "RefusedByParent"
+    WAITING_FOR_APPROVAL = "WaitingForApproval"
 
 
 class Obstacle(Exception):
@@ -171,19 +172,22 @@ def make_namespace(request: Object, name: str) -> Object:
     return _object(NAMESPACES, {"name": name, "labels": system_labels(request)})
 
 
-def make_managed_cluster(request: Object, namespace: str, init: datetime | None = None) -> Object:
+def make_managed_cluster(
+    request: Object, namespace: str, labels: Mapping[str, str], init: datetime | None = None
+) -> Object:
     """Return the ManagedCluster of a cluster.
 
     Args:
         request: the ClusterRegistrationRequest.
         namespace: the dedicated namespace.
+        labels: those that the cluster wishes for and gets.
         init: the current time if the cluster has to be initialised first (feature gate ClusterInit), else None.
     """
     spec, status = request["spec"], request.get("status") or {}
     metadata = {
         "name": status.get("managedClusterName") or spec["clusterName"],
         "namespace": namespace,
-        "labels": {**(spec.get("clusterLabels") or {}), **system_labels(request)},
+        "labels": {**labels, **system_labels(request)},
     }
     wanted = {
         "clusterId": spec["clusterId"],
@@ -278,6 +282,18 @@ def is_settled(request: Object) -> bool:
     status = request.get("status") or {}
     own = (status.get("errorMessage") or "").startswith(f"{Reason.CLUSTER_ID_MISMATCH}: ")
     return bool(status.get("result")) and status["result"] != names.APPROVED and not own
+
+
+def is_waiting(request: Object) -> bool:
+    """Return whether a request waits for an administrator to approve it."""
+    status = request.get("status") or {}
+    message = status.get("errorMessage") or ""
+    return not status.get("result") and message.startswith(f"{Reason.WAITING_FOR_APPROVAL}: ")
+
+
+def is_denied(request: Object) -> bool:
+    """Return whether somebody has denied a request."""
+    return (request.get("status") or {}).get("result") == names.DENIED
 
 
 def obstructed_status(status: Object, obstacle: Obstacle) -> Object:

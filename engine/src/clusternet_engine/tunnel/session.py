@@ -109,6 +109,8 @@ class Session:
         self._tasks: set[asyncio.Task[None]] = set()
         self._heard = time.monotonic()
         self._closed = False
+        self._over = asyncio.Event()
+        self._verdict = ""
 
     @property
     def closed(self) -> bool:
@@ -135,10 +137,19 @@ class Session:
         self.send(stream.number, FrameType.CONNECT, payload)
         return stream
 
+    def end(self, reason: str) -> None:
+        """End the session; what it carries fails at once, and `run` returns the reason."""
+        self._verdict = reason
+        self._over.set()
+
+    async def _judged(self) -> str:
+        await self._over.wait()
+        return self._verdict
+
     async def run(self) -> str:
         """Serve until the session ends and return why; every stream is told. Cancelling ends it, too."""
         reason = "cancelled"
-        work = self._read(), self._write(), self._relieve(), self._ping(), self._listen()
+        work = self._read(), self._write(), self._relieve(), self._ping(), self._listen(), self._judged()
         workers = [asyncio.create_task(one) for one in work]
         try:
             done, _ = await asyncio.wait(workers, return_when=asyncio.FIRST_COMPLETED)

@@ -176,7 +176,7 @@ class Site:
         self.caches.put(self.caches.child_credentials, self.secret)
         proxy = Proxy(self.caches, self.tunnels)
         self._stack.push_async_callback(proxy.close)
-        sockets = Sockets(self.tunnels, proxy)
+        sockets = Sockets(self.tunnels, proxy, lambda cluster_id: True)
 
         async def handle(request: web.Request) -> web.StreamResponse:
             info = parse_request(request.method, request.rel_url.raw_path, request.query)
@@ -634,7 +634,7 @@ async def test_an_upgraded_connection_ends_with_the_tunnel(site: Site) -> None:
 
 
 def test_discovery() -> None:
-    sockets = Sockets(Tunnels(), None)  # type: ignore[arg-type]
+    sockets = Sockets(Tunnels(), None, lambda cluster_id: True)  # type: ignore[arg-type]
     assert [(entry["name"], entry["kind"], entry["namespaced"]) for entry in sockets.resources()] == [
         ("sockets", "Socket", False),
         ("sockets/proxy", "Socket", False),

@@ -113,7 +113,7 @@ def test_a_managed_cluster_of_another_cluster():
 
 @given(st.dictionaries(st.sampled_from([*LABELS, "env"]), st.text()))
 def test_system_labels_win(labels):
-    cluster = rules.make_managed_cluster(request(clusterLabels=labels), "ns")
+    cluster = rules.make_managed_cluster(request(), "ns", labels)
     assert LABELS.items() <= cluster["metadata"]["labels"].items()
     assert cluster["metadata"]["labels"].get("env") == labels.get("env")
 
@@ -121,11 +121,11 @@ def test_system_labels_win(labels):
 def test_objects():
     now = datetime(2026, 1, 1, tzinfo=UTC)
     assert rules.make_namespace(request(), "ns")["metadata"] == {"name": "ns", "labels": LABELS}
-    cluster = rules.make_managed_cluster(request({"managedClusterName": "had"}, syncMode="Dual"), "ns", now)
+    cluster = rules.make_managed_cluster(request({"managedClusterName": "had"}, syncMode="Dual"), "ns", {}, now)
     assert cluster["metadata"]["name"] == "had"
     assert cluster["spec"]["syncMode"] == "Dual"
     assert cluster["spec"]["taints"][0]["value"] == "ClusterInitWaiting"
-    assert rules.make_managed_cluster(request(), "ns")["spec"] == {
+    assert rules.make_managed_cluster(request(), "ns", {})["spec"] == {
         "clusterId": ID,
         "clusterType": "",
         "syncMode": "Pull",
@@ -217,3 +217,33 @@ def test_a_child_reads_only_its_own_request_and_no_secrets():
     assert not any("secrets" in rule["resources"] or "*" in rule["resources"] for rule in everything)
     reading = [rule for rule in everything if "get" in rule["verbs"]]
     assert [rule["resourceNames"] for rule in reading] == [[f"clusternet-{ID}"]]
+
+
+@pytest.mark.parametrize(
+    ("status", "waits"),
+    [
+        ({}, False),
+        ({"errorMessage": "WaitingForApproval: somebody decides"}, True),
+        ({"errorMessage": "NamespaceTaken: no"}, False),
+        ({"result": "Approved", "errorMessage": "WaitingForApproval: x"}, False),
+        ({"result": "Denied", "errorMessage": "WaitingForApproval: x"}, False),
+    ],
+)
+def test_what_waits_for_an_administrator(status, waits):
+    assert rules.is_waiting(request(status)) is waits
+
+
+def test_a_request_is_open_until_its_credential_is_handed_over():
+    def handed(status):
+        return {"metadata": {"annotations": {"clusternet.io/handed-over-credential": "x"}}, "status": status}
+
+    assert rules.is_open(request())
+    assert rules.is_open(request({"result": "Denied"}))
+    assert rules.is_open(request({"result": "Approved"}))
+    assert rules.is_open(handed({"result": "Approved", "token": "dA=="}))
+    assert not rules.is_open(handed({"result": "Approved"}))
+
+
+@given(st.text(), st.text())
+def test_credentials_are_told_apart(one, other):
+    assert (rules.credential_id(one) == rules.credential_id(other)) is (one == other)

@@ -76,7 +76,7 @@ class ApiServer:
         self._proxy = Proxy(caches, tunnels)
         groups: dict[str, ApiGroup] = {
             features.SHADOW_API: Shadow(client, store, self._catalog, schemas, caches.manifests),
-            features.SOCKET_CONNECTION: Sockets(tunnels, self._proxy),
+            features.SOCKET_CONNECTION: Sockets(tunnels, self._proxy, caches.is_member),
         }
         self._groups: Sequence[ApiGroup] = [group for gate, group in groups.items() if settings.enabled(gate)]
         self._disabled = {group.group: gate for gate, group in groups.items() if not settings.enabled(gate)}

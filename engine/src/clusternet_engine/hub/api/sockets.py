@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+from collections.abc import Callable
 
 from aiohttp import web
 
@@ -26,14 +27,16 @@ class Sockets:
     Args:
         tunnels: where sessions of agents are made known.
         proxy: answers requests for children.
+        is_registered: tells by its ID whether a cluster is registered.
     """
 
     group = SOCKETS.group
     version = SOCKETS.version
 
-    def __init__(self, tunnels: Tunnels, proxy: Proxy) -> None:
+    def __init__(self, tunnels: Tunnels, proxy: Proxy, is_registered: Callable[[str], bool]) -> None:
         self._tunnels = tunnels
         self._proxy = proxy
+        self._is_registered = is_registered
 
     def resources(self) -> list[Object]:
         """Return the entries of its APIResourceList."""
@@ -59,6 +62,8 @@ class Sockets:
         websocket = web.WebSocketResponse(autoping=False, compress=False, max_msg_size=MAX_MESSAGE)
         if not websocket.can_prepare(call.request):
             raise refuse(400, "a tunnel is opened by a websocket")
+        if not self._is_registered(call.info.name):
+            raise refuse(404, f"cluster {call.info.name} is not registered")
         await websocket.prepare(call.request)
         cluster_id = call.info.name
         session = Session(websocket, f"{cluster_id}/{random.getrandbits(63)}")
