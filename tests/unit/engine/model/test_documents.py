@@ -93,6 +93,12 @@ def test_texts_that_look_like_more_are_quoted():
     )
 
 
+@pytest.mark.parametrize("text", ["0E0", "1e5", ".5E3", "-1e+3", "0o7", "089", "-08", "1_0"])
+def test_numbers_of_other_dialects_are_quoted(text):
+    assert write_yaml(text) == f"'{text}'\n"
+    assert read_document(write_yaml(text)) == text
+
+
 def test_text_is_written_as_it_is():
     assert write_yaml({"a": "ü " * 100}) == f"a: '{'ü ' * 100}'\n"
 
