@@ -21,6 +21,7 @@ from clusternet_engine.kube.resources import (
     CUSTOM_RESOURCE_DEFINITIONS,
     MANIFESTS,
     NAMESPACES,
+    ROLE_BINDINGS,
     SECRETS,
 )
 from clusternet_engine.kube.tls import client_context
@@ -736,6 +737,101 @@ async def test_an_authority_that_is_unusable_is_replaced_without_an_interruption
             return answer.status == 200
 
     await eventually(answers)
+
+
+def laughs(first, make):
+    """Return some lines of YAML that stand for billions of values."""
+    lines = [f"a0: &a0 {first}"] + [f"a{n}: &a{n} {make(', '.join([f'*a{n - 1}'] * 9))}" for n in range(1, 12)]
+    return "\n".join(lines)
+
+
+def hostile_bodies():
+    """Yield requests that are small, or as large as they may be, and mean more than a hub can bear."""
+    for text in (
+        laughs("[x]", "[{}]".format),
+        laughs("{k: x}", "{{<<: [{}]}}".format),
+        "data: " + "{a: " * 50_000,
+        "- " * 100_000,
+        "data:\n" + "- a\n" * 199_000,
+        "data: {" + "".join(f"k{n}: v, " for n in range(99_000)) + "}",
+    ):
+        yield "PATCH", APPLY, text.encode()
+        yield "POST", "application/yaml", text.encode()
+    for text in ("[" * 5000, '{"data":' + '{"a":' * 1000 + "1" + "}" * 1001, '{"data":[' + "[]," * 900_000 + "[]]}"):
+        yield "PATCH", MERGE, text.encode()
+        yield "POST", "application/json", text.encode()
+    add = {"op": "add", "path": "/data/b", "value": ["x"]}
+    copies = [{"op": "copy", "from": "/data/b", "path": "/data/b/-"}] * 60
+    yield "PATCH", JSON, orjson.dumps([add, *copies])
+    yield "PATCH", JSON, orjson.dumps([{"op": "copy", "from": "", "path": f"/data/k{n}"} for n in range(9999)])
+    yield "PATCH", JSON, orjson.dumps([{"op": "test", "path": "/data/a", "value": "1"}] * 10_001)
+    marks = [f"x/{n}" for n in range(99_000)]
+    yield "PATCH", STRATEGIC, orjson.dumps({"metadata": {"finalizers": marks}, "data": {"a": ["no text"]}})
+    yield "POST", "application/json", b" " * 4 * 2**20
+
+
+async def test_a_user_of_one_namespace_does_not_hold_the_hub_up(shadow, parent, lab):
+    name = f"hostile-{shadow.namespace}"
+    namespace = f"{shadow.namespace}-hostile"
+    verbs = ["create", "get", "patch", "delete"]
+    role = {
+        "apiVersion": RBAC,
+        "kind": "ClusterRole",
+        "metadata": {"name": name},
+        "rules": [{"apiGroups": ["shadow"], "resources": ["configmaps"], "verbs": verbs}],
+    }
+    binding = {
+        "apiVersion": RBAC,
+        "kind": "RoleBinding",
+        "metadata": {"name": name, "namespace": namespace},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": name}],
+    }
+    await parent.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+    await parent.create(CLUSTER_ROLES, role)
+    await parent.create(ROLE_BINDINGS, binding)
+    path = f"{API}/namespaces/{namespace}/configmaps"
+    told = set()
+
+    async def send(method, content_type, body):
+        headers = {"Impersonate-User": name, "Content-Type": content_type}
+        where = f"{path}/a?fieldManager=x" if method == "PATCH" else path
+        async with shadow.session.request(method, where, data=body, headers=headers) as answer:
+            status = orjson.loads(await answer.read())
+            told.add((content_type, answer.status))
+            return answer.status, status
+
+    async def attack(requests):
+        while True:
+            for request in requests:
+                await send(*request)
+
+    async def made():
+        return (await send("POST", "application/json", orjson.dumps(config_map("a", a="1"))))[0] == 201
+
+    port = lab.cluster("parent").engine_port
+    try:
+        await eventually(made)
+        requests = list(hostile_bodies())
+        async with asyncio.TaskGroup() as tasks, aiohttp.ClientSession() as session:
+            attackers = [tasks.create_task(attack(requests[n:] + requests[:n])) for n in range(0, len(requests), 3)]
+            for number in range(20):
+                async with asyncio.timeout(10):
+                    async with session.get(f"https://127.0.0.1:{port}/livez", ssl=False) as answer:
+                        assert answer.status == 200
+                    assert (await shadow.create("configmaps", config_map(f"m{number}", a="1")))[0] == 201
+            for attacker in attackers:
+                attacker.cancel()
+        for request in requests:
+            status, answer = await send(*request)
+            assert status in (400, 413, 422), answer
+            assert "an error inside the hub" not in answer["message"]
+        assert {status for _, status in told} <= {201, 400, 413, 422, 429, 504}
+        assert (await shadow.ask("GET", f"{path}/a"))[1]["data"] == {"a": "1"}
+    finally:
+        await shadow.ask("DELETE", f"{path}/a")
+        await parent.delete(CLUSTER_ROLES, name)
+        await parent.delete(NAMESPACES, namespace)
 
 
 async def test_many_writers_lose_nothing(shadow):

@@ -70,9 +70,12 @@ from clusternet_engine.model.rendering import (
 )
 from clusternet_engine.model.rendering_problems import problems_patch
 from clusternet_engine.model.uid_labels import uid_label, without_uid_labels
+from clusternet_engine.threads import Threads
 
 NAME = "base"
 
+_RENDER_TIMEOUT = 60.0
+"""Seconds in which a Base with overrides is rendered; most of that is the wait for others."""
 _UNSEEN_RECHECK = 0.2
 """Seconds until the next look for a Description that is there although the cache doesn't know it."""
 
@@ -101,6 +104,7 @@ class Bases:
         self._controller = Controller(
             NAME, self._reconcile, workers=settings.workers, keys=lambda: map(object_key, caches.bases.items())
         )
+        self._threads = Threads("rendering")
         self._told: dict[str, frozenset[tuple[str, str]]] = {}
         """Problems that events have told of, by key of the Base."""
         caches.bases.add_handler(self._on_base)
@@ -243,7 +247,7 @@ class Bases:
         if not self._is_asked_for(base):
             self._told.pop(key, None)
             return None
-        rendering = self._render(base)
+        rendering = await self._render(base)
         if rendering is None:
             return None
         try:
@@ -316,8 +320,11 @@ class Bases:
         if self._unasked:
             self._enqueue(base for base in bases if object_key(base) in self._unasked)
 
-    def _render(self, base: Object) -> Rendering | None:
-        """Return what a Base becomes now; None while the division of its replicas isn't known."""
+    async def _render(self, base: Object) -> Rendering | None:
+        """Return what a Base becomes now; None while the division of its replicas isn't known.
+
+        Overrides can take long. So they are worked on in a thread, with what the caches have held at the beginning.
+        """
         namespace = base["metadata"]["namespace"]
         feeds = base["spec"]["feeds"]
         localizations = self._localizations(namespace, feeds)
@@ -335,7 +342,11 @@ class Bases:
         globalizations = [one for each in references for one in self._caches.globalizations.by_index(BY_FEED, each)]
         cluster = self._caches.cluster_in(namespace)
         labels = [cluster["metadata"].get("labels") or {}] if cluster else []
-        return render(feeds, self._caches.feed_objects, localizations, globalizations, labels)
+        sources = {id(feed): self._caches.feed_objects(feed) for feed in feeds}
+        inputs = (feeds, lambda feed: sources[id(feed)], localizations, globalizations, labels)
+        if not (localizations or globalizations):
+            return render(*inputs)
+        return await self._threads.run(namespace, _RENDER_TIMEOUT, render, *inputs)
 
     def _localizations(self, namespace: str, feeds: list[Object]) -> list[Object]:
         find = self._caches.localizations.by_index

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import json
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,9 @@ BEFORE_FIRST_APPLY = "before-first-apply"
 
 Path = tuple[str, ...]
 Fields = frozenset[Path]
+
+MAX_FIELDS = 30_000
+"""Fields that owners are kept of; more don't fit into annotations, where they are kept."""
 
 _ITSELF = "."
 _IDENTITY = frozenset(
@@ -65,6 +69,60 @@ class ApplyConflict(Exception):
         super().__init__(f"Apply failed with {len(conflicts)} conflict{'s' if len(conflicts) > 1 else ''}")
 
 
+class TooManyFields(Exception):
+    """An object has more fields than owners can be kept of."""
+
+
+class _Sorted:
+    """Fields in an order in which all that lie within another one follow it."""
+
+    def __init__(self, fields: Iterable[Path]) -> None:
+        self._fields = sorted(fields)
+
+    def within(self, path: Path) -> bool:
+        """Return whether one of them is this field, or lies within it."""
+        place = bisect_left(self._fields, path)
+        return place < len(self._fields) and self._fields[place][: len(path)] == path
+
+
+class _Reader:
+    """Reads fields of an object; elements of lists are found by their names at once.
+
+    Args:
+        obj: the object; it must not change meanwhile.
+        schema: of its kind.
+    """
+
+    def __init__(self, obj: Any, schema: Schema | None) -> None:
+        self._obj = obj
+        self._schema = schema
+        self._named: dict[int, dict[str, Any]] = {}
+
+    def value(self, path: Path) -> Any:
+        """Return the value of a field; `_MISSING` if it isn't there."""
+        obj, schema = self._obj, self._schema
+        for element in path:
+            if element.startswith("f:"):
+                key = element[2:]
+                if not isinstance(obj, dict) or key not in obj:
+                    return _MISSING
+                obj, schema = obj[key], schema.field(key) if schema else None
+                continue
+            name = _item_namer(schema)
+            named = self._elements(obj, name) if isinstance(obj, list) and name else {}
+            if element not in named:
+                return _MISSING
+            obj, schema = named[element], schema.items if schema else None
+        return obj
+
+    def _elements(self, values: list[Any], name: Any) -> dict[str, Any]:
+        if id(values) not in self._named:
+            named = self._named[id(values)] = {}
+            for one in values:
+                named.setdefault(name(one), one)
+        return self._named[id(values)]
+
+
 def apply(
     live: Object | None,
     config: Object,
@@ -86,6 +144,7 @@ def apply(
 
     Raises:
         ApplyConflict: others own fields that would change; never with `force`.
+        TooManyFields: the object has more than owners can be kept of.
     """
     before = list(managers)
     if live is not None and not before:
@@ -94,9 +153,8 @@ def apply(
     others = [one for one in before if one is not own]
     fields = fields_of(config, schema)
     current: Object = copy.deepcopy(live) if live is not None else {}
-    disputed = {
-        path for path in fields if not _is_item(path) and _value(current, path, schema) != _value(config, path, schema)
-    }
+    there, wanted = _Reader(current, schema), _Reader(config, schema)
+    disputed = {path for path in fields if not _is_item(path) and there.value(path) != wanted.value(path)}
     conflicts = [(one, path) for one in others for path in sorted(one.fields & disputed)]
     if conflicts and not force:
         raise ApplyConflict(conflicts)
@@ -104,9 +162,10 @@ def apply(
     result = _merged(current, config, schema)
     kept = fields.union(*(one.fields for one in others))
     gone = (own.fields if own else frozenset()) - kept
-    for path in sorted(gone, key=len):
-        if not _has_children(path, kept) and not _is_key_of(path, kept):
-            _remove(result, path, schema, kept)
+    held = _Sorted(kept)
+    gone = frozenset(path for path in gone if not held.within(path) and not _is_key_of(path, held))
+    if gone:
+        result = _pruned(result, schema, (), gone, _Sorted(gone), kept)
     applied = Manager(manager, APPLY, config["apiVersion"], fields)
     return result, [one for one in others if one.fields] + [applied]
 
@@ -114,13 +173,16 @@ def apply(
 def updated(
     before: Object, after: Object, schema: Schema | None, managers: Iterable[Manager], manager: str
 ) -> list[Manager]:
-    """Return the owners after another kind of write: whoever wrote owns what has changed."""
+    """Return the owners after another kind of write: whoever wrote owns what has changed.
+
+    Raises:
+        TooManyFields: the object has more than owners can be kept of.
+    """
     there = fields_of(after, schema)
     past = fields_of(before, schema)
+    old, new = _Reader(before, schema), _Reader(after, schema)
     changed = {
-        path
-        for path in there
-        if path not in past or (not _is_item(path) and _value(before, path, schema) != _value(after, path, schema))
+        path for path in there if path not in past or (not _is_item(path) and old.value(path) != new.value(path))
     }
     result = []
     own: Fields = frozenset()
@@ -136,8 +198,18 @@ def updated(
 
 
 def fields_of(obj: Object, schema: Schema | None) -> Fields:
-    """Return the fields of an object that can be owned."""
-    return frozenset(path for path in _walk(obj, schema, ()) if path not in _IDENTITY)
+    """Return the fields of an object that can be owned.
+
+    Raises:
+        TooManyFields: it has more than owners can be kept of.
+    """
+    found = set()
+    for path in _walk(obj, schema, ()):
+        if path not in _IDENTITY:
+            found.add(path)
+            if len(found) > MAX_FIELDS:
+                raise TooManyFields(f"the owners of more than {MAX_FIELDS} fields can't be kept; divide the object")
+    return frozenset(found)
 
 
 def managed_fields(managers: Iterable[Manager]) -> list[Object]:
@@ -208,6 +280,8 @@ def _item_namer(schema: Schema | None) -> Any:
     keys, items = schema.extension(LIST_MAP_KEYS) or [], schema.items
 
     def name(value: Any) -> str:
+        if not isinstance(value, dict):
+            return f"v:{_json(value)}"
         found = {}
         for key in keys:
             default = items.field(key) if items else None
@@ -226,36 +300,15 @@ def _is_item(path: Path) -> bool:
     return not path[-1].startswith("f:")
 
 
-def _has_children(path: Path, fields: Fields) -> bool:
-    return any(other[: len(path)] == path for other in fields)
-
-
-def _is_key_of(path: Path, fields: Fields) -> bool:
+def _is_key_of(path: Path, fields: _Sorted) -> bool:
     """Whether a field tells apart an element of a list of which others own something."""
     if len(path) < 2 or not path[-2].startswith("k:"):
         return False
-    return path[-1].removeprefix("f:") in read_json(path[-2][2:]) and _has_children(path[:-1], fields)
+    return path[-1].removeprefix("f:") in read_json(path[-2][2:]) and fields.within(path[:-1])
 
 
 def _without(manager: Manager, fields: set[Path]) -> Manager:
     return Manager(manager.name, manager.operation, manager.api_version, manager.fields - fields)
-
-
-def _value(obj: Any, path: Path, schema: Schema | None) -> Any:
-    """Return the value of a field; `_MISSING` if it isn't there."""
-    for element in path:
-        if element.startswith("f:"):
-            key = element[2:]
-            if not isinstance(obj, dict) or key not in obj:
-                return _MISSING
-            obj, schema = obj[key], schema.field(key) if schema else None
-            continue
-        name = _item_namer(schema)
-        found = [one for one in obj if name(one) == element] if isinstance(obj, list) and name else []
-        if not found:
-            return _MISSING
-        obj, schema = found[0], schema.items if schema else None
-    return obj
 
 
 def _merged(live: Any, config: Any, schema: Schema | None) -> Any:
@@ -275,27 +328,42 @@ def _merged(live: Any, config: Any, schema: Schema | None) -> Any:
     return copy.deepcopy(config)
 
 
-def _remove(obj: Any, path: Path, schema: Schema | None, kept: Fields) -> None:
-    """Take a field away, and the maps and lists that it leaves empty unless somebody wants just that."""
-    holders: list[tuple[Any, Any]] = []
-    for element in path:
-        if element.startswith("f:"):
-            key: Any = element[2:]
-            if not isinstance(obj, dict) or key not in obj:
-                return
-            inner = schema.field(key) if schema else None
-        else:
-            name = _item_namer(schema)
-            numbers = [n for n, one in enumerate(obj) if name(one) == element] if isinstance(obj, list) and name else []
-            if not numbers:
-                return
-            key, inner = numbers[0], schema.items if schema else None
-        holders.append((obj, key))
-        obj, schema = obj[key], inner
-    for number, (holder, key) in enumerate(reversed(holders)):
-        if number and (holder[key] or path[: len(path) - number] in kept):
-            return
-        del holder[key]
+def _pruned(value: Any, schema: Schema | None, path: Path, gone: Fields, places: _Sorted, kept: Fields) -> Any:
+    """Return a value without fields that go, and without the maps and lists that this leaves empty.
+
+    Args:
+        value: of the field.
+        schema: of it.
+        path: of it.
+        gone: the fields that go.
+        places: the same.
+        kept: fields that somebody wants, even if they are empty.
+    """
+    if path in gone:
+        return _MISSING
+    if not places.within(path):
+        return value
+    result: Any
+    name = _item_namer(schema)
+    if isinstance(value, dict):
+        result = {}
+        for key, inner in value.items():
+            field = schema.field(key) if schema else None
+            left = _pruned(inner, field, (*path, f"f:{key}"), gone, places, kept)
+            if left is not _MISSING:
+                result[key] = left
+    elif isinstance(value, list) and name:
+        result = []
+        items = schema.items if schema else None
+        for one in value:
+            left = _pruned(one, items, (*path, name(one)), gone, places, kept)
+            if left is not _MISSING:
+                result.append(left)
+    else:
+        return value
+    if result or len(result) == len(value) or not path or path in kept:
+        return result
+    return _MISSING
 
 
 def _tree(fields: Fields) -> Object:

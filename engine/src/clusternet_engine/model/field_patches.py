@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
-from clusternet_engine.model.documents import FORMATS, DocumentError, read_document, read_json, write_json, write_yaml
+from clusternet_engine.model.documents import (
+    FORMATS,
+    DocumentError,
+    copied,
+    read_document,
+    read_json,
+    write_json,
+    write_yaml,
+)
+from clusternet_engine.model.limits import Limits
 from clusternet_engine.model.merging import PatchError, json_patch, merge_patch
+
+_WRITABLE = Limits(size=3 * 2**20, nodes=50_000)
+"""Of a text that is written as YAML: that takes ten times as long as to read it."""
 
 
 def patch_field(document: Any, path: str, text_format: str, patch: Any, *, merge: bool) -> Any:
@@ -26,7 +37,10 @@ def patch_field(document: Any, path: str, text_format: str, patch: Any, *, merge
     """
     if text_format not in FORMATS:
         raise PatchError(f"fieldFormat must be one of {', '.join(FORMATS)}, not {text_format!r}")
-    patched = copy.deepcopy(document)
+    try:
+        patched = copied(document)
+    except DocumentError as error:
+        raise PatchError(f"the object is {error}") from None
     parent, key = _locate(patched, path)
     text = parent[key]
     if not isinstance(text, str):
@@ -45,7 +59,13 @@ def _patch_text(path: str, text: str, text_format: str, patch: Any, *, merge: bo
         content = merge_patch(content, patch) if merge else json_patch(content, patch)
     except PatchError as error:
         raise PatchError(f"in the text at {path}: {error}") from None
-    return write_json(content, sort_keys=merge) if text_format == "JSON" else write_yaml(content)
+    if text_format == "JSON":
+        return write_json(content, sort_keys=merge)
+    try:
+        _WRITABLE.check_value(content)
+    except DocumentError as error:
+        raise PatchError(f"the text at {path} would be {error}") from None
+    return write_yaml(content)
 
 
 def _locate(document: Any, path: str) -> tuple[Any, str | int]:

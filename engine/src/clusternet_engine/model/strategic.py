@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
+
 from clusternet_engine.kube.resources import Object
 from clusternet_engine.model.schemas import PATCH_MERGE_KEY, PATCH_STRATEGY, Schema
 
@@ -12,6 +14,7 @@ _RETAIN_KEYS = "$retainKeys"
 _DELETE_VALUES = "$deleteFromPrimitiveList/"
 _ORDER = "$setElementOrder/"
 _DIRECTIVES = ("merge", "replace", "delete")
+_GONE = object()
 
 
 class StrategicMergeError(ValueError):
@@ -40,9 +43,10 @@ def _merge_maps(original: Object, patch: Object, schema: Schema | None, path: st
     for key, value in patch.items():
         if key.startswith(_DELETE_VALUES):
             field = key.removeprefix(_DELETE_VALUES)
-            gone = _list(value, f"{path}.{key}")
+            gone = set(map(_hashable, _list(value, f"{path}.{key}")))
             if field in result:
-                result[field] = [one for one in _list(result[field], f"{path}.{field}") if one not in gone]
+                left = _list(result[field], f"{path}.{field}")
+                result[field] = [one for one in left if _hashable(one) not in gone]
     for key, value in patch.items():
         if key.startswith("$"):
             continue
@@ -73,39 +77,49 @@ def _merge_maps(original: Object, patch: Object, schema: Schema | None, path: st
 def _merge_lists(original: list[Any], patch: list[Any], schema: Schema | None, path: str) -> list[Any]:
     merge_key = _merge_key(schema)
     if merge_key is None or not all(isinstance(one, dict) for one in patch):
-        merged = list(original)
+        merged, there = list(original), set(map(_hashable, original))
         for one in patch:
-            if one not in merged:
+            if (known := _hashable(one)) not in there:
+                there.add(known)
                 merged.append(one)
         return merged
     items = schema.items if schema else None
     directives = [_directive(element, path) for element in patch]
     if "replace" in directives:
         return [element for element, directive in zip(patch, directives, strict=True) if directive != "replace"]
-    result = list(original)
+    result: list[Any] = list(original)
+    places: dict[Any, list[int]] = {}
+    for number, one in enumerate(result):
+        if isinstance(one, dict):
+            places.setdefault(_hashable(one.get(merge_key)), []).append(number)
     for element, directive in zip(patch, directives, strict=True):
         identity = _identity(element, merge_key, path)
-        place = next((number for number, one in enumerate(result) if _has(one, merge_key, identity)), None)
+        known = _hashable(identity)
         if directive == "delete":
-            result = [one for one in result if not _has(one, merge_key, identity)]
-        elif place is None:
-            result.append(_merge_maps({}, element, items, f"{path}[{identity}]"))
+            for number in places.pop(known, ()):
+                result[number] = _GONE
+        elif known in places:
+            number = places[known][0]
+            result[number] = _merge_maps(result[number], element, items, f"{path}[{identity}]")
         else:
-            result[place] = _merge_maps(result[place], element, items, f"{path}[{identity}]")
-    return result
+            places[known] = [len(result)]
+            result.append(_merge_maps({}, element, items, f"{path}[{identity}]"))
+    return [one for one in result if one is not _GONE]
 
 
 def _ordered(values: list[Any], order: list[Any], merge_key: str | None, path: str) -> list[Any]:
     """Return a list in the order asked for; an element that isn't mentioned stays behind the one it stood behind."""
-    identities = [_identity(one, merge_key, path) for one in values]
+    identities = [_hashable(_identity(one, merge_key, path)) for one in values]
+    ranks: dict[Any, int] = {}
+    for rank, one in enumerate(order):
+        ranks.setdefault(_hashable(one), rank)
     mentioned = sorted(
-        (number for number, one in enumerate(identities) if one in order),
-        key=lambda number: order.index(identities[number]),
+        (number for number, one in enumerate(identities) if one in ranks), key=lambda number: ranks[identities[number]]
     )
     followers: dict[int | None, list[int]] = {}
     leader: int | None = None
     for number, one in enumerate(identities):
-        if one in order:
+        if one in ranks:
             leader = number
         else:
             followers.setdefault(leader, []).append(number)
@@ -147,8 +161,9 @@ def _identity(element: Any, merge_key: str | None, path: str) -> Any:
     return element[merge_key]
 
 
-def _has(element: Any, merge_key: str, identity: Any) -> bool:
-    return isinstance(element, dict) and bool(element.get(merge_key) == identity)
+def _hashable(value: Any) -> Any:
+    """Return what stands for a value in sets: lists in a patch and an object may both be long."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS) if isinstance(value, (dict, list)) else value
 
 
 def _list(value: Any, path: str) -> list[Any]:

@@ -316,3 +316,18 @@ def test_b5_10_paths(path, found):
 
 def test_an_empty_text_stays_empty():
     assert patch_field(CONFIG, "/data/empty", "JSON", {"a": 1}, merge=True) == CONFIG
+
+
+def test_texts_in_fields_have_limits_too():
+    for text, why in (
+        ("- " * 1000 + "x", "nested too deep"),
+        ("a: &a [*a]", "aliases"),
+        ("- a\n" * 60_000, "too large"),
+    ):
+        with pytest.raises(PatchError, match=why):
+            patch_field({"data": {"a": text}}, "/data/a", "YAML", [], merge=False)
+    with pytest.raises(PatchError, match="nested too deep"):
+        patch_field({"data": {"a": "[" * 1000 + "]" * 1000}}, "/data/a", "JSON", [], merge=False)
+    patch = [{"op": "copy", "from": "", "path": f"/k{n}"} for n in range(50)]
+    with pytest.raises(PatchError, match="too large"):
+        patch_field({"data": {"a": "a: 1"}}, "/data/a", "YAML", patch, merge=False)

@@ -1,6 +1,7 @@
 """Schemas of API servers, strategic merge patches by them, and server-side apply."""
 
 import pytest
+from clusternet_engine.model import apply as apply_module
 from clusternet_engine.model.apply import (
     APPLY,
     BEFORE_FIRST_APPLY,
@@ -558,3 +559,40 @@ def test_an_apply_never_takes_what_others_own(first, second):
     except ApplyConflict:
         return
     assert fields_of(after, SCHEMA) >= {path for path in fields_of(thing(**first), SCHEMA) if len(path) > 1}
+
+
+# Long lists
+
+
+def long(**fields):
+    return {"apiVersion": "x/v1", "kind": "Thing", "metadata": {"name": "a"}, "spec": fields}
+
+
+@pytest.mark.timeout(30)
+def test_long_lists_take_no_time_by_the_square_of_their_length():
+    count = 40_000
+    containers = [{"name": str(number)} for number in range(count)]
+    finalizers = [str(number) for number in range(count)]
+    patch = {
+        "containers": [{"name": str(number), "$patch": "delete"} for number in range(0, count, 2)],
+        "finalizers": [str(number) for number in range(count // 2, 2 * count)],
+        "$deleteFromPrimitiveList/finalizers": finalizers,
+        "$setElementOrder/containers": containers[::-1],
+    }
+    result = merged({"containers": containers, "finalizers": finalizers}, patch)
+    assert [one["name"] for one in result["containers"]] == finalizers[::-2]
+    assert len(result["finalizers"]) == count + count // 2
+    some = apply_module.MAX_FIELDS // 4
+    live, managers = apply(
+        None, long(containers=containers[:some], finalizers=finalizers[:some]), SCHEMA, [], "a", force=False
+    )
+    live, managers = apply(live, long(containers=containers[:1]), SCHEMA, managers, "a", force=False)
+    assert live["spec"] == {"containers": containers[:1]}
+    after = long(containers=containers[:some])
+    assert len(updated(live, after, SCHEMA, managers, "b")[-1].fields) == 2 * (some - 1)
+
+
+def test_an_object_of_too_many_fields_has_no_owners():
+    many = long(free={str(number): 1 for number in range(apply_module.MAX_FIELDS + 1)})
+    with pytest.raises(apply_module.TooManyFields, match="divide the object"):
+        apply(None, many, SCHEMA, [], "a", force=False)

@@ -8,6 +8,7 @@ from clusternet_engine.answers import refuse
 from clusternet_engine.kube.client import PatchType
 from clusternet_engine.kube.resources import Object
 from clusternet_engine.model.documents import DocumentError, read_json, read_kubernetes
+from clusternet_engine.model.limits import OBJECT
 from clusternet_engine.model.merging import MalformedPatch, PatchError, PatchTooLarge, json_patch, merge_patch
 from clusternet_engine.model.schemas import Schema
 from clusternet_engine.model.strategic import StrategicMergeError, strategic_merge
@@ -82,4 +83,17 @@ def patched(obj: Object, kind: PatchType, patch: Any, schema: Schema | None) -> 
         raise refuse(422, str(error)) from None
     if not isinstance(result, dict):
         raise refuse(422, "the JSON patch leaves no object")
-    return result
+    return bounded(result)
+
+
+def bounded(obj: Object) -> Object:
+    """Return what a change has made of an object, if it is not too large.
+
+    Raises:
+        ApiError: 413 if it is.
+    """
+    try:
+        OBJECT.check_value(obj)
+    except DocumentError as error:
+        raise refuse(413, f"with this change the object would be {error}") from None
+    return obj

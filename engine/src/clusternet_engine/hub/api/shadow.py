@@ -12,11 +12,12 @@ import orjson
 from aiohttp import web
 
 from clusternet_engine.answers import failure, json_answer, refuse, success, warning_header
+from clusternet_engine.hub.api.bodies import Bodies
 from clusternet_engine.hub.api.catalog import Catalog
 from clusternet_engine.hub.api.changes import BOOKMARK, ChangeLog, Event
 from clusternet_engine.hub.api.checking import Checked, Checker
 from clusternet_engine.hub.api.groups import Call
-from clusternet_engine.hub.api.patches import patch_type, patched, read_body, read_patch
+from clusternet_engine.hub.api.patches import bounded, patched
 from clusternet_engine.hub.api.representation import Representation, wanted_representation
 from clusternet_engine.hub.api.requests import RequestInfo, is_true
 from clusternet_engine.hub.api.schemas import Schemas
@@ -27,9 +28,8 @@ from clusternet_engine.kube.errors import ApiError, Conflict, NotFound
 from clusternet_engine.kube.informer import Informer
 from clusternet_engine.kube.resources import Object, Resource
 from clusternet_engine.model import constants as names
-from clusternet_engine.model.apply import ApplyConflict, Manager, apply, path_text
+from clusternet_engine.model.apply import ApplyConflict, Manager, TooManyFields, apply, path_text
 from clusternet_engine.model.apply import updated as fields_after
-from clusternet_engine.model.merging import merge_patch
 from clusternet_engine.model.names import LABEL_LIMIT
 from clusternet_engine.model.shadow import (
     SHADOW_API_VERSION,
@@ -76,6 +76,7 @@ class Shadow:
         self._schemas = schemas
         self._checker = Checker(client, schemas, store.namespace)
         self._changes = ChangeLog(manifests)
+        self._bodies = Bodies()
 
     def resources(self) -> list[Object]:
         """Return the entries of its APIResourceList."""
@@ -160,7 +161,7 @@ class Shadow:
     async def _create(self, call: Call, resource: Resource, namespace: str | None) -> web.Response:
         if call.info.name:
             raise refuse(405, "the server does not allow this method on a single object")
-        obj = _incoming(await _body(call), resource, namespace)
+        obj = _incoming(await self._bodies.object(call), resource, namespace)
         metadata = obj["metadata"]
         if not metadata.get("name") and metadata.get("generateName"):
             suffix = "".join(random.choices(names.RANDOM_ALPHABET, k=names.RANDOM_LENGTH))  # noqa: S311
@@ -179,17 +180,16 @@ class Shadow:
         checked = await self._checker.check(obj, resource, query)
         manifest = make_manifest(checked.object, resource, self._store.namespace)
         if managers:
-            manifest = with_owners(manifest, managers)
+            manifest = await self._bodies.aside(call, with_owners, manifest, managers)
         made = await self._store.create(manifest, resource, _dry_run(query))
         return _answer(call, made, checked, status=201)
 
     async def _update(self, call: Call, resource: Resource, namespace: str | None) -> web.Response:
-        obj = _incoming(await _body(call), resource, namespace, call.info.name)
+        obj = _incoming(await self._bodies.object(call), resource, namespace, call.info.name)
         return await self._change(call, resource, namespace, lambda current, managers: (obj, None))
 
     async def _patch(self, call: Call, resource: Resource, namespace: str | None) -> web.Response:
-        kind = patch_type(call.request.headers.get("Content-Type", ""))
-        patch = read_patch(kind, await call.request.read())
+        kind, patch = await self._bodies.patch(call)
         if kind is PatchType.APPLY:
             return await self._apply(call, resource, namespace, patch)
         schema = await self._schemas.of(resource) if kind is PatchType.STRATEGIC else None
@@ -209,16 +209,19 @@ class Shadow:
 
         def change(current: Object | None, managers: list[Manager]) -> tuple[Object, list[Manager]]:
             try:
-                return apply(current, config, schema, managers, manager, force=force)
+                obj, owners = apply(current, config, schema, managers, manager, force=force)
             except ApplyConflict as error:
                 raise _conflict(error, resource, call.info.name) from None
+            except TooManyFields as error:
+                raise refuse(413, str(error)) from None
+            return bounded(obj), owners
 
         try:
             return await self._change(call, resource, namespace, change)
         except NotFound:
             if config["metadata"].get("uid") or config["metadata"].get("resourceVersion"):
                 raise
-            obj, managers = change(None, [])
+            obj, managers = await self._bodies.aside(call, change, None, [])
             return await self._make(call, resource, namespace, obj, managers)
 
     async def _change(
@@ -230,12 +233,13 @@ class Shadow:
     ) -> web.Response:
         """Write what a change makes of the object; try again if somebody else was quicker, unless it forbids that.
 
-        A change returns the object, and the owners of its fields if it knows them.
+        A change returns the object, and the owners of its fields if it knows them. It is made in a thread.
         """
         name, query = call.info.name, call.request.query
         for attempt in range(ATTEMPTS):
             manifest = await self._store.get(resource, name, namespace)
-            obj, managers = change(shadow_object(manifest), before := owners(manifest))
+            before = owners(manifest)
+            obj, managers = await self._bodies.aside(call, change, shadow_object(manifest), before)
             for field in ("uid", "resourceVersion"):
                 if obj["metadata"].get(field) not in (None, "", manifest["metadata"][field]):
                     raise modified(resource, name)
@@ -244,7 +248,7 @@ class Shadow:
             if managers is None:
                 updated = await self._owned(call, resource, manifest, updated, before)
             else:
-                updated = with_owners(updated, managers)
+                updated = await self._bodies.aside(call, with_owners, updated, managers)
             if updated == manifest:
                 return _answer(call, manifest, checked)
             try:
@@ -265,11 +269,19 @@ class Shadow:
         manager = call.request.query.get("fieldManager") or call.request.headers.get("User-Agent") or "unknown"
         schema = await self._schemas.of(resource)
         name = manager.partition("/")[0]
-        return with_owners(after, fields_after(before["template"], after["template"], schema, managers, name))
+
+        def owned() -> Object:
+            try:
+                left = fields_after(before["template"], after["template"], schema, managers, name)
+            except TooManyFields as error:
+                raise refuse(413, str(error)) from None
+            return with_owners(after, left)
+
+        return await self._bodies.aside(call, owned)
 
     async def _delete(self, call: Call, resource: Resource, namespace: str | None) -> web.Response:
         name, query = call.info.name, call.request.query
-        body = await _body(call) if call.request.can_read_body else {}
+        body = await self._bodies.object(call) if call.request.can_read_body else {}
         options: Object = {"apiVersion": "v1", "kind": "DeleteOptions"}
         options |= {key: body[key] for key in ("preconditions", "dryRun") if body.get(key)}
         if dry_run := _dry_run(query):
@@ -296,16 +308,20 @@ class Shadow:
         if info.verb == "get":
             return json_answer(scale_of(shadow_object(await self._store.get(resource, info.name, namespace)), path))
         if info.verb == "update":
-            sent = await _body(call)
+            sent = await self._bodies.object(call)
         else:
-            kind = patch_type(call.request.headers.get("Content-Type", ""))
-            patch = read_patch(kind, await call.request.read())
+            kind, patch = await self._bodies.patch(call)
             sent = {}
         for attempt in range(ATTEMPTS):
             manifest = await self._store.get(resource, info.name, namespace)
             if info.verb == "patch":
                 scale = scale_of(shadow_object(manifest), path)
-                sent = merge_patch(scale, patch) if isinstance(patch, dict) else patched(scale, kind, patch, None)
+                # A Scale has no lists that could be merged.
+                merging = PatchType.MERGE if isinstance(patch, dict) else kind
+                sent = await self._bodies.aside(call, patched, scale, merging, patch, None)
+            for field in ("metadata", "spec"):
+                if not isinstance(sent.get(field) or {}, dict):
+                    raise refuse(400, f"{field} must be an object")
             replicas = (sent.get("spec") or {}).get("replicas", 0)
             if not isinstance(replicas, int) or isinstance(replicas, bool) or replicas < 0:
                 raise refuse(422, f'Scale "{info.name}" is invalid: spec.replicas: must be a whole number from 0')
@@ -352,21 +368,6 @@ def _scope(info: RequestInfo, resource: Resource) -> str | None:
     if info.namespace and info.resource != "namespaces":
         raise refuse(404, f"{info.resource} are not namespaced")
     return None
-
-
-async def _body(call: Call) -> Object:
-    """Return the object in the body of a request.
-
-    Raises:
-        ApiError: 400 if there is none.
-    """
-    content_type = call.request.content_type
-    if content_type not in ("application/json", "application/octet-stream", "application/yaml"):
-        raise refuse(415, f"the body of the request was in an unknown format: {content_type}; send application/json")
-    body = read_body(await call.request.read(), yaml=content_type == "application/yaml")
-    if not isinstance(body, dict):
-        raise refuse(400, "the body of the request must be an object")
-    return body
 
 
 def _incoming(body: Object, resource: Resource, namespace: str | None, name: str | None = None) -> Object:
