@@ -45,6 +45,7 @@ class PeerHub:
             f"--secure-port={self.port}",
             f"--peer-port={self.peer_port}",
             f"{GATES},Deployer=true",
+            "--authorization-always-allow-paths=/healthz,/readyz,/livez,/metrics",
             *self._flags,
         )
 

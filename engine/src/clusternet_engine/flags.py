@@ -75,6 +75,19 @@ def positive_float(text: str) -> float:
     return value
 
 
+def health_paths(text: str) -> frozenset[str]:
+    """argparse type: paths of health and metrics.
+
+    Raises:
+        argparse.ArgumentTypeError: nothing is served at one of them.
+    """
+    paths = frozenset(path.strip() for path in text.split(",") if path.strip())
+    known = (*names.HEALTH_PATHS, names.METRICS_PATH)
+    if unknown := paths.difference(known):
+        raise argparse.ArgumentTypeError(f"{', '.join(sorted(unknown))} is not one of {', '.join(known)}")
+    return paths
+
+
 def make_parser(component: str, description: str) -> argparse.ArgumentParser:
     """Return a parser with `--version`, `-v` and `--feature-gates`; flags may not be shortened.
 
@@ -158,18 +171,22 @@ class ClientFlags:
 
 @dataclass(frozen=True, slots=True)
 class ServingFlags:
-    """Where health and metrics are served; port 0 means not at all, no certificate means a self-signed one."""
+    """Where health and metrics are served, and to whom.
+
+    Port 0 means not at all, no certificate means a self-signed one; nobody has to authenticate for `always_allowed`.
+    """
 
     bind_address: str
     secure_port: int
     tls_cert_file: Path | None
     tls_private_key_file: Path | None
+    always_allowed: frozenset[str]
 
     @staticmethod
-    def add(parser: argparse.ArgumentParser, secure_port: int) -> None:
-        """Add the flags to a parser; `secure_port` is the program's default."""
+    def add(parser: argparse.ArgumentParser, secure_port: int, bind_address: str) -> None:
+        """Add the flags to a parser; `secure_port` and `bind_address` are the program's defaults."""
         group = parser.add_argument_group("serving of health and metrics")
-        group.add_argument("--bind-address", default="0.0.0.0", metavar="IP", help="address to listen on")  # noqa: S104
+        group.add_argument("--bind-address", default=bind_address, metavar="IP", help="address to listen on")
         group.add_argument(
             "--secure-port",
             type=port,
@@ -184,6 +201,14 @@ class ServingFlags:
             help="certificate to serve with; default a self-signed one in memory",
         )
         group.add_argument("--tls-private-key-file", type=Path, metavar="FILE", help="private key of --tls-cert-file")
+        group.add_argument(
+            "--authorization-always-allow-paths",
+            type=health_paths,
+            default=",".join(names.HEALTH_PATHS),
+            metavar="PATH,…",
+            help="of these and /metrics, what is answered without a token; for the others the cluster decides by "
+            "TokenReview and SubjectAccessReview who may get them",
+        )
 
     @classmethod
     def of(cls, arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> ServingFlags:
@@ -191,7 +216,8 @@ class ServingFlags:
         cert, key = arguments.tls_cert_file, arguments.tls_private_key_file
         if (cert is None) != (key is None):
             parser.error("--tls-cert-file and --tls-private-key-file must be given together")
-        return cls(arguments.bind_address, arguments.secure_port, cert, key)
+        always_allowed = arguments.authorization_always_allow_paths
+        return cls(arguments.bind_address, arguments.secure_port, cert, key, always_allowed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@ import encodings.unicode_escape  # noqa: F401 - Python would open its file at th
 import logging
 import re
 import sys
+import time
+from collections.abc import Callable
 from datetime import datetime
 
 _LETTERS = {logging.DEBUG: "D", logging.INFO: "I", logging.WARNING: "W", logging.ERROR: "E", logging.CRITICAL: "F"}
@@ -14,6 +16,10 @@ _SECRETS = re.compile(
     r"|(?<![\w.-])([a-z0-9]{6})\.[a-z0-9]{16}(?![\w.-])"  # bootstrap tokens; the id before the dot is public
     r"|(?i:(?<=bearer ))[\w.~+/=-]+"
 )
+MAX_KINDS = 256
+"""Kinds of messages that are told apart."""
+REFUSALS_LOGGED = 10.0
+"""Seconds between two messages on refused requests from one address: who fills the log hides in it."""
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 """What would begin another line, or make a terminal show something else."""
 
@@ -29,6 +35,31 @@ class KlogFormatter(logging.Formatter):
         if record.exc_info:
             text += "\n" + self.formatException(record.exc_info)
         return mask(text)
+
+
+class Sparingly:
+    """Says which of many messages alike are logged: of each kind one in a while.
+
+    :param seconds: between two of a kind.
+    :param clock: monotonic seconds.
+    """
+
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._seconds = seconds
+        self._clock = clock
+        self._next: dict[str, float] = {}
+
+    def allows(self, kind: str) -> bool:
+        """Whether a message of this kind may be logged now; if there are too many kinds, they count as one."""
+        now = self._clock()
+        if len(self._next) >= MAX_KINDS:
+            self._next = {known: time for known, time in self._next.items() if time > now}
+            if len(self._next) >= MAX_KINDS and kind not in self._next:
+                kind = ""
+        if self._next.get(kind, now) > now:
+            return False
+        self._next[kind] = now + self._seconds
+        return True
 
 
 def mask(text: str) -> str:

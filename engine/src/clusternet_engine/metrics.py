@@ -36,4 +36,10 @@ TUNNEL_SECONDS = Histogram(
     "Seconds for which tunnels were open that have ended.",
     buckets=(1, 10, 60, 600, 3600, 6 * 3600, 24 * 3600, 7 * 24 * 3600),
 )
+CONNECTIONS_REFUSED = Counter(
+    "clusternet_connections_refused_total",
+    "Connections closed before their clients had authenticated: their time was up (handshake, head, request, idle), "
+    "their head was too long (size), there were too many (crowd), no file descriptor was left (descriptors).",
+    ["reason"],
+)
 PEERS = Gauge("clusternet_hub_peers", "Sessions with other hubs, by who has dialled: self or peer.", ["dialled_by"])

@@ -16,6 +16,8 @@ from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.config import ConfigError
 from clusternet_engine.kube.holders import own_identity
 from clusternet_engine.kube.lease import LeaderElector
+from clusternet_engine.listening import Recognizes
+from clusternet_engine.metrics_access import MetricsAccess
 from clusternet_engine.serving import Check, Handler, HealthServer, ServingTLS
 
 STOP_TIMEOUT = 5.0
@@ -41,18 +43,30 @@ def health_server(
     serving: ServingFlags,
     checks: Mapping[str, Check],
     *,
+    client: Client,
     tls: ServingTLS | None = None,
     handler: Handler | None = None,
+    recognizes: Recognizes | None = None,
 ) -> HealthServer:
     """Return the server of health and metrics that the flags describe.
 
     Args:
         checks: decide on readiness.
+        client: of the cluster that says who may read the metrics.
         tls: to serve with; None means what the flags say.
         handler: answers every other path.
+        recognizes: judges verified client certificates; None means that each is somebody's.
     """
-    tls = tls or serving_tls(serving)
-    return HealthServer(serving.bind_address, serving.secure_port, checks, tls=tls, handler=handler)
+    return HealthServer(
+        serving.bind_address,
+        serving.secure_port,
+        checks,
+        tls=tls or serving_tls(serving),
+        handler=handler,
+        access=MetricsAccess(client).check,
+        always_allowed=serving.always_allowed,
+        recognizes=recognizes,
+    )
 
 
 def leader_elector(client: Client, election: LeaderElectionFlags) -> LeaderElector:

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Container, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -17,8 +17,13 @@ from typing import Any, Self
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 
+from clusternet_engine.answers import status_answer
 from clusternet_engine.certificates import KeyPair, self_signed
+from clusternet_engine.kube.errors import ApiError
 from clusternet_engine.kube.tls import load_key_pair, unverified_context
+from clusternet_engine.listening import LimitedSite, Recognizes, note_requests
+from clusternet_engine.model import constants as names
+from clusternet_engine.model.connection_limits import ConnectionLimits
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +37,8 @@ MAX_LINE = 2**16
 """Bytes of the longest request line or header accepted: certificates travel in headers."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Access = Callable[[web.Request], Awaitable[None]]
+"""Returns if somebody may have what they ask for, else raises an ApiError."""
 Check = Callable[[], Awaitable[None] | None]
 
 
@@ -103,16 +110,21 @@ class ServingTLS:
 
 
 class HealthServer:
-    """Serves health and metrics; use as ``async with HealthServer(...)``.
+    """Serves health and metrics, and an API if there is one; use as ``async with HealthServer(...)``.
 
     ``/livez`` answers as long as the process does; ``/readyz`` and ``/healthz`` run the checks. ``?verbose`` lists
-    them. Why one failed is logged, not shown, since nobody has to log in to ask.
+    them. Why one failed is logged, not shown, since nobody has to log in to ask. What strangers may take is limited
+    (:mod:`clusternet_engine.listening`).
 
     :param port: 0 = don't serve.
     :param checks: by name; a check fails by raising.
     :param tls: to serve with; ``None`` = a self-signed certificate made in memory.
     :param handler: answers every other path.
     :param listener: a socket to serve on, that listens at this address already.
+    :param access: judges requests for health and metrics; ``None`` = everybody may have them.
+    :param always_allowed: paths of health and metrics that everybody may have.
+    :param recognizes: judges client certificates of trusted authorities; ``None`` = each is somebody's.
+    :param limits: of what strangers may take; ``None`` = what fits the process.
     """
 
     def __init__(
@@ -125,6 +137,10 @@ class HealthServer:
         tls: ServingTLS | None = None,
         handler: Handler | None = None,
         listener: socket.socket | None = None,
+        access: Access | None = None,
+        always_allowed: Container[str] = names.HEALTH_PATHS,
+        recognizes: Recognizes | None = None,
+        limits: ConnectionLimits | None = None,
     ) -> None:
         self._listener = listener
         self._bind_address = bind_address
@@ -133,6 +149,10 @@ class HealthServer:
         self._registry = registry
         self._tls = tls
         self._handler = handler
+        self._access = access
+        self._always_allowed = always_allowed
+        self._recognizes = recognizes
+        self._limits = limits
         self._runner: web.AppRunner | None = None
 
     async def __aenter__(self) -> Self:
@@ -151,33 +171,25 @@ class HealthServer:
         """
         if self._port == 0 and self._listener is None:
             return
-        app = web.Application(client_max_size=MAX_BODY)
-        app.add_routes(
-            [
-                web.get("/livez", self._livez),
-                web.get("/readyz", self._readyz),
-                web.get("/healthz", self._readyz),
-                web.get("/metrics", self._metrics),
-            ]
-        )
+        app = web.Application(client_max_size=MAX_BODY, middlewares=[note_requests])
+        answers = (self._readyz, self._readyz, self._livez, self._metrics)
+        for path, answer in zip((*names.HEALTH_PATHS, names.METRICS_PATH), answers, strict=True):
+            app.router.add_get(path, self._guarded(path, answer))
         if self._handler is not None:
             app.router.add_route("*", "/{path:.*}", self._handler)
         # Whoever has left needs no answer any more, least of all from a watch that would go on for ever.
-        self._runner = web.AppRunner(
-            app,
-            access_log=None,
-            shutdown_timeout=STOP_TIMEOUT,
-            handler_cancellation=True,
-            max_line_size=MAX_LINE,
-            max_field_size=MAX_LINE,
-        )
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_TIMEOUT, handler_cancellation=True)
         await self._runner.setup()
-        context = (self._tls or ServingTLS()).context
-        site: web.BaseSite
-        if self._listener is not None:
-            site = web.SockSite(self._runner, self._listener, ssl_context=context)
-        else:
-            site = web.TCPSite(self._runner, self._bind_address, self._port, ssl_context=context)
+        site = LimitedSite(
+            self._runner,
+            self._bind_address,
+            self._port,
+            ssl_context=(self._tls or ServingTLS()).context,
+            listener=self._listener,
+            limits=self._limits,
+            recognizes=self._recognizes,
+            max_line=MAX_LINE,
+        )
         try:
             await site.start()
         except OSError:
@@ -190,6 +202,20 @@ class HealthServer:
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+
+    def _guarded(self, path: str, answer: Handler) -> Handler:
+        access = self._access
+        if access is None or path in self._always_allowed:
+            return answer
+
+        async def guarded(request: web.Request) -> web.StreamResponse:
+            try:
+                await access(request)
+            except ApiError as error:
+                return status_answer(error)
+            return await answer(request)
+
+        return guarded
 
     async def _livez(self, request: web.Request) -> web.Response:
         return _report(request, {"ping": None})

@@ -37,6 +37,7 @@ def inventory(lab: Lab) -> dict[str, Any]:
                 "clusternet_parent": {
                     "hosts": {"parent": host("parent", "hub")},
                     "vars": {
+                        "clusternet_hub_bind_address": "127.0.0.1",
                         "clusternet_hub_advertise_address": "localhost",
                         "clusternet_hub_peer_port": 0,
                         "clusternet_hub_push_addresses": ["127.0.0.1"],
@@ -57,7 +58,6 @@ def inventory(lab: Lab) -> dict[str, Any]:
                     "vars": {
                         "clusternet_agent_status_update_frequency": "5s",
                         "clusternet_agent_predictor_port": 0,
-                        "clusternet_agent_extra_args": ["--bind-address=127.0.0.1"],
                     },
                 },
             },

@@ -1,13 +1,17 @@
 """The hub as a program: start, health, leadership, sudden and graceful ends."""
 
 import asyncio
+import contextlib
+import os
 import random
+import socket
 import ssl
 import subprocess
 import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
+from resource import RLIMIT_NOFILE, prlimit
 
 import pytest
 from clusternet_engine.kube.errors import AlreadyExists, ConnectionFailed
@@ -27,13 +31,16 @@ from revival import revive_api_server
 ROLE = "clusternet-managedcluster-role"
 
 
-def ask(port, path):
+def ask(port, path, token=""):
     """Status and text of an answer of a health endpoint; 0 while nobody listens."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
+    request = urllib.request.Request(f"https://127.0.0.1:{port}{path}")
+    if token:
+        request.add_header("Authorization", f"Bearer {token}")
     try:
-        with urllib.request.urlopen(f"https://127.0.0.1:{port}{path}", context=context, timeout=5) as answer:
+        with urllib.request.urlopen(request, context=context, timeout=5) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
@@ -41,9 +48,9 @@ def ask(port, path):
         return 0, ""
 
 
-async def answers(port, path, status=200):
+async def answers(port, path, status=200, token=""):
     async def reached():
-        found, text = await asyncio.to_thread(ask, port, path)
+        found, text = await asyncio.to_thread(ask, port, path, token)
         return text or "empty" if found == status else ""
 
     return await eventually(reached, why=f"{path} answers {status}")
@@ -53,7 +60,29 @@ async def holder(parent):
     return (await parent.get(LEASES, "clusternet-hub", SYSTEM))["spec"].get("holderIdentity")
 
 
-async def test_health_and_metrics(hubs, lab, applicant):
+@pytest.fixture
+async def scrapers(parent):
+    """Makes accounts and returns their tokens; the one called reader may read metrics."""
+    namespace = f"scrapers-{random.randbytes(4).hex()}"
+    reader = {
+        "metadata": {"name": namespace},
+        "roleRef": {"apiGroup": CLUSTER_ROLES.group, "kind": "ClusterRole", "name": "clusternet:metrics-reader"},
+        "subjects": [{"kind": "ServiceAccount", "namespace": namespace, "name": "reader"}],
+    }
+
+    async def token(name):
+        await parent.create(SERVICE_ACCOUNTS, {"metadata": {"namespace": namespace, "name": name}})
+        asked = {"metadata": {"namespace": namespace, "name": name}, "spec": {}}
+        return (await parent.create(SERVICE_ACCOUNTS, asked, subresource="token"))["status"]["token"]
+
+    await parent.create(NAMESPACES, {"metadata": {"name": namespace}})
+    await parent.create(CLUSTER_ROLE_BINDINGS, reader)
+    yield token
+    await parent.delete(CLUSTER_ROLE_BINDINGS, namespace)
+    await parent.delete(NAMESPACES, namespace)
+
+
+async def test_health_and_metrics(hubs, lab, applicant, scrapers):
     port = lab.cluster("parent").engine_port
     hubs.start("--bind-address=127.0.0.1", f"--secure-port={port}")
     for path in ("/livez", "/readyz", "/healthz"):
@@ -69,11 +98,41 @@ async def test_health_and_metrics(hubs, lab, applicant):
         'clusternet_leader{lease="clusternet-system/clusternet-hub"} 1.0',
     )
 
+    reader, other = await scrapers("reader"), await scrapers("other")
+    assert "bearer token" in await answers(port, "/metrics", 401)
+    assert "nobody knows" in await answers(port, "/metrics", 401, token="x" * 40)
+    assert "cannot get path" in await answers(port, "/metrics", 403, token=other)
+
     async def told():
-        metrics = await answers(port, "/metrics")
+        metrics = await answers(port, "/metrics", token=reader)
         return all(line in metrics for line in wanted)
 
     await eventually(told, why=f"the metrics have {wanted}")
+
+
+async def test_strangers_that_use_up_its_descriptors_keep_it_from_nothing(hubs, lab, applicant):
+    port = lab.cluster("parent").engine_port
+    hub = hubs.start("--bind-address=127.0.0.1", f"--secure-port={port}", "--feature-gates=ShadowAPI=true")
+    await answers(port, "/readyz")
+    assert "files and connections may be open" in hub.log
+    pid = hub.process.pid
+    most = len(os.listdir(f"/proc/{pid}/fd")) + 10
+    prlimit(pid, RLIMIT_NOFILE, (most, most))
+    with contextlib.ExitStack() as stack:
+        for _ in range(300):
+            stranger = stack.enter_context(socket.socket())
+            stranger.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                stranger.connect(("127.0.0.1", port))
+        await answers(port, "/readyz")
+        child = applicant()
+        await child.ask()
+        await child.approved()
+        await answers(port, "/livez")
+    assert hub.process.poll() is None
+    assert "no connection can be accepted: Too many open files" in hub.log
+    assert "Traceback" not in hub.log
+    assert len(hub.log.splitlines()) < 300
 
 
 async def test_it_is_not_ready_before_it_has_listed_everything(hubs, lab):

@@ -50,7 +50,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> int:
 def hub(hub_kubeconfig: Path, port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
     """A hub that does nothing but push."""
     log = tmp_path_factory.mktemp("hub") / "hub.log"
-    serving = ("--bind-address=127.0.0.1", f"--secure-port={port}")
+    serving = ("--bind-address=127.0.0.1", f"--secure-port={port}", "--authorization-always-allow-paths=/metrics")
     process = HubProcess(hub_kubeconfig, log, "--controllers=description", "--feature-gates=Deployer=true", *serving)
     yield process
     process.end()

@@ -12,8 +12,9 @@ import aiohttp
 import pytest
 from aiohttp import web
 from clusternet_engine import metrics, serving
+from clusternet_engine.answers import refuse
 from clusternet_engine.certificates import issue, make_authority, self_signed
-from clusternet_engine.logs import KlogFormatter, mask, setup
+from clusternet_engine.logs import MAX_KINDS, KlogFormatter, Sparingly, mask, setup
 from clusternet_engine.serving import HealthServer, ServingTLS
 
 
@@ -67,6 +68,28 @@ async def test_checks(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
         assert (await ask(port, "/other"))[0] == 404
     with pytest.raises(aiohttp.ClientConnectorError):
         await ask(port, "/livez")
+
+
+async def test_what_is_not_for_everybody(port: int) -> None:
+    async def access(request: web.Request) -> None:
+        if request.headers.get("Authorization") != "Bearer right":
+            raise refuse(401, f"{request.path} wants a token")
+
+    async def asked(path: str, token: str = "wrong") -> int:
+        headers = {"Authorization": f"Bearer {token}"}
+        async with (
+            aiohttp.ClientSession(headers=headers) as session,
+            session.get(f"https://127.0.0.1:{port}{path}", ssl=False) as answer,
+        ):
+            return answer.status
+
+    async with HealthServer("127.0.0.1", port, {}, access=access):
+        assert [await asked(path) for path in ("/livez", "/readyz", "/healthz")] == [200, 200, 200]
+        assert (await ask(port, "/metrics"))[0] == 401
+        assert await asked("/metrics") == 401
+        assert await asked("/metrics", "right") == 200
+    async with HealthServer("127.0.0.1", port, {}, access=access, always_allowed=("/metrics",)):
+        assert [await asked(path) for path in ("/livez", "/readyz", "/healthz", "/metrics")] == [401, 401, 401, 200]
 
 
 async def test_certificate_files_and_a_taken_port(port: int, tmp_path: Path) -> None:
@@ -167,6 +190,16 @@ def test_a_name_cannot_make_a_log_line(control: str) -> None:
     assert line.isprintable()
     assert "E1127 all is lost" in line.splitlines()[0]
     assert "näme\\" in line
+
+
+def test_many_messages_alike_are_logged_sparingly() -> None:
+    now = 0.0
+    sparingly = Sparingly(10.0, lambda: now)
+    assert [sparingly.allows(kind) for kind in "aabab"] == [True, False, True, False, False]
+    now = 10.0
+    assert [sparingly.allows(kind) for kind in "aab"] == [True, False, True]
+    assert sum(sparingly.allows(f"kind {number}") for number in range(10_000)) <= MAX_KINDS
+    assert len(sparingly._next) <= MAX_KINDS + 1
 
 
 def test_secrets_are_masked() -> None:

@@ -29,6 +29,7 @@ from clusternet_engine.model import features
 from clusternet_engine.program import health_server, leader_elector, run_program
 
 PORT = 10650
+LOOPBACK, EVERYWHERE = "127.0.0.1", "0.0.0.0"  # noqa: S104
 _UNUSED_GATES = (features.MULTI_CLUSTER_SERVICE,)
 """Gates of Clusternet's agent that stand for things this agent does not do."""
 
@@ -39,7 +40,7 @@ def make_agent_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = make_parser(names.AGENT, "Registers this cluster with a parent cluster and reports its status there.")
     ClientFlags.add(parser)
-    ServingFlags.add(parser, PORT)
+    ServingFlags.add(parser, PORT, LOOPBACK)
     LeaderElectionFlags.add(parser, names.AGENT)
     _add_registration_flags(parser.add_argument_group("registration"))
     _add_status_flags(parser.add_argument_group("status"))
@@ -178,6 +179,13 @@ def _add_status_flags(group: argparse._ArgumentGroup) -> None:
         help="port of the built-in predictor, which runs with feature gate Predictor; 0 takes a free one",
     )
     group.add_argument(
+        "--predictor-bind-address",
+        default="",
+        metavar="IP",
+        help=f"address that the built-in predictor listens on; default {LOOPBACK}, with --predictor-direct-access that "
+        f"of --bind-address, or {EVERYWHERE} if that is {LOOPBACK}",
+    )
+    group.add_argument(
         "--predictor-direct-access",
         type=boolean,
         nargs="?",
@@ -186,6 +194,13 @@ def _add_status_flags(group: argparse._ArgumentGroup) -> None:
         metavar="BOOL",
         help="the parent can reach the predictor without the tunnel",
     )
+
+
+def _predictor_host(arguments: argparse.Namespace) -> str:
+    """Return where the predictor listens if nobody says so: as narrowly as those who ask it allow."""
+    if not arguments.predictor_direct_access:
+        return LOOPBACK
+    return EVERYWHERE if arguments.bind_address == LOOPBACK else str(arguments.bind_address)
 
 
 def check(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> Settings:
@@ -214,7 +229,7 @@ def check(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> Set
         predictor=features.enabled(gates, features.PREDICTOR),
         predictor_address=arguments.predictor_addr,
         predictor_port=arguments.predictor_port,
-        predictor_host=arguments.bind_address if arguments.predictor_direct_access else "127.0.0.1",
+        predictor_host=arguments.predictor_bind_address or _predictor_host(arguments),
         predictor_direct_access=arguments.predictor_direct_access,
         socket_connection=features.enabled(gates, features.SOCKET_CONNECTION),
         socket_destinations=arguments.socket_destinations,
@@ -252,5 +267,5 @@ async def _serve(settings: Settings, access: ClientFlags, serving: ServingFlags,
     config = ClusterConfig.load(access.kubeconfig, access.context)
     async with Client(config, qps=access.qps, burst=access.burst, user_agent=names.AGENT) as child:
         agent = Agent(child, config.server, settings, version())
-        async with health_server(serving, {}):
+        async with health_server(serving, {}, client=child):
             await leader_elector(child, election).run(agent.lead)

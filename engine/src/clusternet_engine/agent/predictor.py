@@ -14,6 +14,7 @@ from aiohttp import web
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.errors import ApiError, ConnectionFailed
 from clusternet_engine.kube.resources import NODES, PODS, Object
+from clusternet_engine.listening import LimitedSite, note_requests
 from clusternet_engine.model.capacity import room_in_cluster
 from clusternet_engine.model.documents import DocumentError, read_json
 
@@ -45,16 +46,17 @@ class Predictor:
 
     async def __aenter__(self) -> Self:
         """Listen; a port that is taken is logged, since an agent without a predictor is still of use."""
-        app = web.Application(client_max_size=_LARGEST_QUESTION)
+        app = web.Application(client_max_size=_LARGEST_QUESTION, middlewares=[note_requests])
         app.add_routes([web.post("/replicas/predict", self._predict)])
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, handler_cancellation=True)
         await self._runner.setup()
         try:
-            await web.TCPSite(self._runner, self._host, self._port).start()
+            site = LimitedSite(self._runner, self._host, self._port)
+            await site.start()
         except OSError as error:
-            log.error("no predictor: port %d can't be listened on: %s", self._port, error.strerror)
+            log.error("no predictor: it can't listen on %s", error.strerror)
         else:
-            self.address = f"http://localhost:{self._runner.addresses[0][1]}"
+            self.address = f"http://localhost:{site.address[1]}"
             log.info("predicting replicas on %s", self.address)
         return self
 

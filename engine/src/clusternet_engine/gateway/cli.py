@@ -117,7 +117,13 @@ async def _serve(settings: Settings, access: ClientFlags, arguments: Sequence[st
     ):
         gateway = Gateway(parent, session, settings, entrance)
         server = HealthServer(
-            LOOPBACK, settings.port, {}, tls=ServingTLS(pair), handler=gateway.handle, listener=listener
+            LOOPBACK,
+            settings.port,
+            {},
+            tls=ServingTLS(pair),
+            handler=gateway.handle,
+            listener=listener,
+            access=gateway.check_token,
         )
         async with server:
             await gateway.run()

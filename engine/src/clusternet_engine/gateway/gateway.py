@@ -25,6 +25,8 @@ from clusternet_engine.kube.credentials import token_source
 from clusternet_engine.kube.errors import ApiError, ConnectionFailed, NotFound
 from clusternet_engine.kube.informer import Informer
 from clusternet_engine.kube.resources import MANAGED_CLUSTERS, SOCKETS, Object, object_key
+from clusternet_engine.listening import recognize
+from clusternet_engine.logs import REFUSALS_LOGGED, Sparingly
 from clusternet_engine.model.gateway import Entrance, split_path
 from clusternet_engine.model.proxying import direct_path, headers_to_parent, impersonates, upgrade_protocol
 
@@ -64,6 +66,7 @@ class Gateway:
         self._changed = asyncio.Event()
         self._clusters.add_handler(self._on_cluster)
         self._kubeconfigs = Kubeconfigs(settings.kubeconfig, entrance)
+        self._refusals = Sparingly(REFUSALS_LOGGED)
         self._under_way = 0
         self._last_used = time.monotonic()
         self._connection = {
@@ -94,14 +97,7 @@ class Gateway:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer a request."""
         try:
-            if not self._is_authorized(request):
-                log.warning(
-                    "refused %s %s from %s: not the gateway's token",
-                    request.method,
-                    request.rel_url.raw_path,
-                    request.remote,
-                )
-                raise refuse(401, "the gateway takes the token in the kubeconfig that it has written, and no other")
+            await self.check_token(request)
             self._under_way += 1
             try:
                 return await self._answer(request)
@@ -117,6 +113,24 @@ class Gateway:
         except Exception:
             log.exception("%s %s failed", request.method, request.path)
             return status_answer(refuse(500, "an error inside the gateway; its log tells more"))
+
+    async def check_token(self, request: web.Request) -> None:
+        """Return if whoever sent a request knows the gateway's token.
+
+        Raises:
+            ApiError: 401 if not.
+        """
+        if self._is_authorized(request):
+            recognize(request)
+            return
+        if self._refusals.allows(request.remote or ""):
+            log.warning(
+                "refused %s %s from %s: not the gateway's token",
+                request.method,
+                request.rel_url.raw_path,
+                request.remote,
+            )
+        raise refuse(401, "the gateway takes the token in the kubeconfig that it has written, and no other")
 
     def _is_authorized(self, request: web.Request) -> bool:
         kind, _, token = request.headers.get("Authorization", "").partition(" ")

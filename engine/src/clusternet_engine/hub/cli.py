@@ -50,7 +50,8 @@ def make_hub_parser() -> argparse.ArgumentParser:
         names.HUB, "Approves clusters that register with this parent cluster and watches over those that have."
     )
     ClientFlags.add(parser, qps=QPS, burst=BURST)
-    ServingFlags.add(parser, PORT)
+    # The parent's API server must get here, wherever it runs.
+    ServingFlags.add(parser, PORT, "0.0.0.0")  # noqa: S104
     LeaderElectionFlags.add(parser, names.HUB)
     group = parser.add_argument_group("controllers")
     group.add_argument(
@@ -254,7 +255,14 @@ async def _serve(
             peers = Peers(client, hub.tunnels, peering, election)
         checks = {"informers": hub.caches.check, **(api.checks if api else {})}
         async with (
-            health_server(serving, checks, tls=tls, handler=api.handle if api else None),
+            health_server(
+                serving,
+                checks,
+                client=client,
+                tls=tls,
+                handler=api.handle if api else None,
+                recognizes=api.recognizes if api else None,
+            ),
             peers.listening() if peers else contextlib.nullcontext(),
             asyncio.TaskGroup() as tasks,
         ):

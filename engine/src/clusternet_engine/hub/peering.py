@@ -22,6 +22,8 @@ from clusternet_engine import metrics
 from clusternet_engine.certificates import make_authority
 from clusternet_engine.hub.tunnels import Disconnected, Tunnels
 from clusternet_engine.kube.tls import load_key_pair, unverified_context
+from clusternet_engine.listening import LimitedSite, note_requests, recognize
+from clusternet_engine.logs import REFUSALS_LOGGED, Sparingly
 from clusternet_engine.model import constants as names
 from clusternet_engine.model.peers import Peer, parse_network
 from clusternet_engine.serving import ServingTLS
@@ -59,6 +61,7 @@ class Peering:
         self._known = known
         self._pair = make_authority(names.HUB)
         self._tls = ServingTLS(self._pair)
+        self._refusals = Sparingly(REFUSALS_LOGGED)
 
     @property
     def certificate(self) -> str:
@@ -88,16 +91,17 @@ class Peering:
         Raises:
             OSError: the address is taken or not ours.
         """
-        app = web.Application()
+        app = web.Application(middlewares=[note_requests])
         app.router.add_get(names.PEER_PATH, self._answer)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_TIMEOUT, handler_cancellation=True)
         await runner.setup()
         try:
             try:
-                await web.TCPSite(runner, address, port, ssl_context=self._tls.context).start()
+                site = LimitedSite(runner, address, port, ssl_context=self._tls.context)
+                await site.start()
             except OSError as error:
                 raise OSError(f"cannot listen for other hubs (--peer-port): {error.strerror}") from None
-            self.port = runner.addresses[0][1]
+            self.port = site.address[1]
             log.info("listening for other hubs on %s:%d", address, self.port)
             yield
         finally:
@@ -167,8 +171,12 @@ class Peering:
         peer = self._authenticated(request)
         if peer is None:
             claimed = request.headers.get(names.PEER_ID_HEADER, "")
-            log.warning("refused %s, who says to be hub %.20r: no such hub, or not its token", request.remote, claimed)
+            if self._refusals.allows(request.remote or ""):
+                log.warning(
+                    "refused %s, who says to be hub %.20r: no such hub, or not its token", request.remote, claimed
+                )
             return web.Response(status=401, text="failed authentication")
+        recognize(request)
         websocket = web.WebSocketResponse(autoping=False, compress=False, max_msg_size=MAX_MESSAGE)
         if not websocket.can_prepare(request):
             return web.Response(status=400, text="hubs connect by websockets")

@@ -32,6 +32,13 @@ class TokenBucket:
         self._tokens -= 1
         return max(0.0, -self._tokens / self._qps)
 
+    def take(self) -> bool:
+        """Take a token if there is one; whether there was."""
+        if self.reserve() == 0.0:
+            return True
+        self._tokens += 1
+        return False
+
     async def acquire(self) -> None:
         """Wait for a token; a cancelled wait gives its token back."""
         if delay := self.reserve():

@@ -114,4 +114,5 @@ SUBJECT_ACCESS_REVIEWS = Resource(
 SELF_SUBJECT_REVIEWS = Resource(
     "authentication.k8s.io", "v1", "selfsubjectreviews", "SelfSubjectReview", namespaced=False
 )
+TOKEN_REVIEWS = Resource("authentication.k8s.io", "v1", "tokenreviews", "TokenReview", namespaced=False)
 SOCKETS = Resource("proxies.clusternet.io", "v1alpha1", "sockets", "Socket", namespaced=False)

@@ -183,6 +183,10 @@ SERVICE_ACCOUNT_UID_ANNOTATION = "kubernetes.io/service-account.uid"
 CONTROL_PLANE_NODE_LABELS = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
 COMPONENT_LABELS = ("component", "app.kubernetes.io/component")
 
+# What the programs serve about themselves
+HEALTH_PATHS = ("/healthz", "/readyz", "/livez")
+METRICS_PATH = "/metrics"
+
 # Generated names
 PREFIX = "clusternet-"
 RANDOM_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"

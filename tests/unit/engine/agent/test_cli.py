@@ -2,6 +2,7 @@ import re
 
 import pytest
 from clusternet_engine.agent import cli
+from clusternet_engine.flags import ServingFlags
 
 
 def parse(*flags):
@@ -20,6 +21,32 @@ def test_the_defaults_are_those_of_clusternet():
     assert [settings.app_pusher, settings.insecure_skip_tls_verify, settings.use_metrics_server] == [False] * 3
 
 
+@pytest.mark.parametrize(
+    ("flags", "host"),
+    [
+        ((), "127.0.0.1"),
+        (("--bind-address=10.1.1.1",), "127.0.0.1"),
+        (("--predictor-direct-access",), "0.0.0.0"),
+        (("--predictor-direct-access", "--bind-address=10.1.1.1"), "10.1.1.1"),
+        (("--predictor-direct-access", "--predictor-bind-address=10.2.2.2"), "10.2.2.2"),
+    ],
+)
+def test_the_predictor_listens_as_narrowly_as_those_who_ask_it_allow(flags, host):
+    assert parse(*flags).predictor_host == host
+
+
+def test_health_and_metrics_are_at_the_loopback_address_and_only_health_is_for_everybody():
+    parser = cli.make_agent_parser()
+
+    def serving(*flags):
+        return ServingFlags.of(parser.parse_args(flags), parser)
+
+    assert (serving().bind_address, serving().secure_port) == ("127.0.0.1", 10650)
+    assert serving().always_allowed == {"/healthz", "/livez", "/readyz"}
+    assert serving("--authorization-always-allow-paths=/livez, /metrics").always_allowed == {"/livez", "/metrics"}
+    assert serving("--authorization-always-allow-paths=").always_allowed == frozenset()
+
+
 def test_push_with_its_gate_is_accepted():
     assert parse("--cluster-sync-mode=Push", "--feature-gates=AppPusher=true").sync_mode == "Push"
 
@@ -35,6 +62,7 @@ def test_prefixes_may_be_repeated():
         (["--cluster-reg-name=" + "a" * 31], "--cluster-reg-name: .* at most 30"),
         (["--cluster-reg-name-prefix=" + "a" * 25], "--cluster-reg-name-prefix: .*"),
         (["--cluster-sync-mode=Push"], "--cluster-sync-mode: Push needs --feature-gates=AppPusher=true"),
+        (["--authorization-always-allow-paths=/apis"], "--authorization-always-allow-paths: /apis is not one of"),
         (["--cluster-sync-mode=Both"], "--cluster-sync-mode: invalid choice"),
         (["--cluster-reg-type=Moon"], "--cluster-reg-type: invalid choice"),
         (["--cluster-labels=x"], "--cluster-labels: 'x' is not of the form key=value"),

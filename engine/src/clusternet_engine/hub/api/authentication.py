@@ -132,14 +132,18 @@ class Authenticator:
         transport = request.transport
         tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object") if transport else None
         certificate = tls.getpeercert() if tls else None
-        if not certificate or not self.headers.ca:
-            return None
-        if self.headers.allowed_names and _common_name(certificate) not in self.headers.allowed_names:
+        if not certificate or not self.vouches(certificate):
             return None
         user = self.headers.user(request.headers)
         if user is None or user.name == ANONYMOUS or AUTHENTICATED in user.groups:
             return user
         return replace(user, groups=(*user.groups, AUTHENTICATED))
+
+    def vouches(self, certificate: Mapping[str, object]) -> bool:
+        """Return whether a verified client certificate is that of the parent's API server."""
+        if not self.headers.ca:
+            return False
+        return not self.headers.allowed_names or _common_name(certificate) in self.headers.allowed_names
 
     def _read(self, config_map: Object | None) -> None:
         self.headers = RequestHeaders.of(config_map) if config_map else RequestHeaders()

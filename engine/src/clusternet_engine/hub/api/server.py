@@ -6,6 +6,7 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from aiohttp import web
 
@@ -37,6 +38,7 @@ from clusternet_engine.hub.settings import Settings
 from clusternet_engine.hub.tunnels import Tunnels
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.errors import ApiError, ConnectionFailed
+from clusternet_engine.logs import REFUSALS_LOGGED, Sparingly
 from clusternet_engine.model import constants as names
 from clusternet_engine.model import features
 from clusternet_engine.serving import Check, ServingTLS
@@ -68,6 +70,7 @@ class ApiServer:
     ) -> None:
         self._tls = tls
         self._caches = caches
+        self._refusals = Sparingly(REFUSALS_LOGGED)
         self._authenticator = Authenticator(client)
         self._authorizer = Authorizer(client)
         self._catalog = Catalog(client)
@@ -101,6 +104,10 @@ class ApiServer:
             "certificate": self._trust.check,
         }
 
+    def recognizes(self, certificate: Mapping[str, Any]) -> bool:
+        """Return whether a verified client certificate is that of the parent's API server."""
+        return self._authenticator.vouches(certificate)
+
     async def run(self) -> None:
         """Keep what it needs to know up to date until cancelled."""
         try:
@@ -130,12 +137,13 @@ class ApiServer:
             info = parse_request(request.method, request.rel_url.raw_path, request.query)
             user = self._authenticator.user(request)
             if user is None:
-                log.warning(
-                    "refused %s %s from %s, who isn't the parent's API server",
-                    request.method,
-                    info.path,
-                    request.remote,
-                )
+                if self._refusals.allows(request.remote or ""):
+                    log.warning(
+                        "refused %s %s from %s, who isn't the parent's API server",
+                        request.method,
+                        info.path,
+                        request.remote,
+                    )
                 raise refuse(401, "the hub answers the parent's API server only: ask that one")
             await self._authorizer.check(user, info)
             return await self._route(Call(request, info, user))
