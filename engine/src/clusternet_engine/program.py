@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import logging
 import os
 import resource
@@ -19,6 +20,7 @@ from clusternet_engine.kube.lease import LeaderElector
 from clusternet_engine.listening import Recognizes
 from clusternet_engine.metrics_access import MetricsAccess
 from clusternet_engine.serving import Check, Handler, HealthServer, ServingTLS
+from clusternet_engine.watchdog import watched_loop
 
 STOP_TIMEOUT = 5.0
 """Seconds a graceful stop may take."""
@@ -84,8 +86,14 @@ def leader_elector(client: Client, election: LeaderElectionFlags) -> LeaderElect
 
 def run_program(work: Coroutine[None, None, None]) -> NoReturn:
     """Do the work as :func:`run_until_stopped` does, then end the process with its exit code."""
+    faulthandler.enable(all_threads=False)
     raise_descriptor_limit()
-    sys.exit(asyncio.run(run_until_stopped(work)))
+    sys.exit(asyncio.run(_watched(work)))
+
+
+async def _watched(work: Coroutine[None, None, None]) -> int:
+    async with watched_loop():
+        return await run_until_stopped(work)
 
 
 def raise_descriptor_limit() -> int:
