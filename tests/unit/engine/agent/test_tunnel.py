@@ -2,8 +2,10 @@
 
 import asyncio
 import socket
+import ssl
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -14,8 +16,10 @@ from aiohttp.test_utils import TestServer
 from clusternet_engine.agent import cli, tunnel
 from clusternet_engine.agent.agent import static_status
 from clusternet_engine.agent.tunnel import Dialler, Tunnel
+from clusternet_engine.certificates import issue, make_authority
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.config import ClusterConfig
+from clusternet_engine.kube.tls import load_key_pair
 from clusternet_engine.model.dialling import Destinations, parse_destination
 from clusternet_engine.tunnel import frames
 from clusternet_engine.tunnel.frames import FrameType
@@ -199,3 +203,45 @@ def test_destinations_as_flags(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         parser.parse_args(["--socket-destinations=a b"])
     assert "--socket-destinations: 'a b' is neither a host" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("trusted", ["another", "nobody", "another name"])
+async def test_the_websocket_verifies_the_parent(trusted: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A server in the parent's place gets neither the token nor the tunnel; the right one gets both."""
+    authority = make_authority("parent")
+    pair = issue(authority, "parent", ())
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    load_key_pair(context, pair.certificate, pair.key)
+    hub = Hub()
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", hub.handle)
+    server = TestServer(app)
+    await server.start_server(ssl=context)
+    url = f"https://127.0.0.1:{server.port}"
+    right = ClusterConfig(server=url, token="of-the-agent", ca_data=authority.certificate)
+    wrong = {
+        "another": replace(right, ca_data=make_authority("parent").certificate),
+        "nobody": replace(right, ca_data=None),
+        "another name": replace(right, tls_server_name="elsewhere"),
+    }[trusted]
+
+    async def run(config: ClusterConfig) -> None:
+        async with Client(config) as parent:
+            await Tunnel(parent, ID, Destinations((), ())).run()
+
+    task = asyncio.create_task(run(wrong))
+    for _ in range(500):
+        await asyncio.sleep(0.01)
+        if "certificate can't be verified" in caplog.text:
+            break
+    assert "no tunnel to the parent, trying again" in caplog.text
+    assert not task.done()
+    assert hub.requests == []
+    task.cancel()
+    await asyncio.wait([task])
+    task = asyncio.create_task(run(right))
+    await hub.session()
+    assert hub.requests[0].headers["Authorization"] == "Bearer of-the-agent"
+    task.cancel()
+    await asyncio.wait([task])
+    await server.close()
