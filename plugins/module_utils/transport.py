@@ -200,15 +200,29 @@ def ssl_context(access: Access) -> ssl.SSLContext:
 
 
 def _load_client_certificate(context: ssl.SSLContext, certificate: str, key: str) -> None:
-    with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
-        file.write(f"{certificate}\n{key}\n")
-        file.flush()
+    with _file_of(f"{certificate}\n{key}\n") as path:
         try:
-            context.load_cert_chain(file.name, password=lambda: "")
+            context.load_cert_chain(path, password=lambda: "")
         except (ssl.SSLError, ValueError) as error:
             raise ConfigError(
                 "client_cert", f"The client certificate and its key cannot be used (encrypted keys neither): {error}"
             ) from error
+
+
+@contextlib.contextmanager
+def _file_of(text: str) -> Iterator[str]:
+    """Give the path of a file with this text, which exists in memory only where the system can do that."""
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("client-certificate")
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+            file.flush()
+            yield f"/proc/self/fd/{descriptor}"
+    else:
+        with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
+            file.write(text)
+            file.flush()
+            yield file.name
 
 
 def uses_proxy(access: Access) -> bool:

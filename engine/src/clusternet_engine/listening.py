@@ -102,7 +102,6 @@ class LimitedSite(web.BaseSite):
         self._host = host
         self._port = port
         self._sockets = [listener] if listener is not None else []
-        self._limits = limits
         self._recognizes = recognizes
         self._max_line = max_line
         self._strangers = Strangers(limits or descriptor_limits())

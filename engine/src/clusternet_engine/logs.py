@@ -16,7 +16,7 @@ _SECRETS = re.compile(
     r"|(?<![\w.-])([a-z0-9]{6})\.[a-z0-9]{16}(?![\w.-])"  # bootstrap tokens; the id before the dot is public
     r"|(?i:(?<=bearer ))[\w.~+/=-]+"
 )
-MAX_KINDS = 256
+MAX_KINDS = 64
 """Kinds of messages that are told apart."""
 REFUSALS_LOGGED = 10.0
 """Seconds between two messages on refused requests from one address: who fills the log hides in it."""

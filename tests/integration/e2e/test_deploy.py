@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import urllib3
 from api import Api
 from clusternet_lab import Lab
 from deployment import Deployment
@@ -71,6 +72,21 @@ def changes(output: str) -> list[str]:
     return found
 
 
+def check_the_agents_metrics(deployment: Deployment) -> None:
+    """The agent can judge tokens: the deployer's may get everything, its own may not."""
+    child, port = deployment.children["child1"], deployment.lab.cluster("child1").engine_port
+    pool = urllib3.PoolManager(cert_reqs="CERT_NONE", assert_hostname=False)
+
+    def status(account: str = "") -> int:
+        headers = {}
+        if account:
+            path = f"/api/v1/namespaces/clusternet-system/serviceaccounts/{account}/token"
+            headers["Authorization"] = "Bearer " + child("POST", path, {"spec": {}}).body["status"]["token"]
+        return pool.request("GET", f"https://127.0.0.1:{port}/metrics", headers=headers, retries=False).status
+
+    assert [status(), status("clusternet-agent"), status("clusternet-app-deployer")] == [401, 403, 200]
+
+
 @pytest.mark.timeout(600)
 def test_predicted_made_kept_and_removed(undeployed: Deployment, wait_for):
     before = everything(undeployed)
@@ -80,6 +96,8 @@ def test_predicted_made_kept_and_removed(undeployed: Deployment, wait_for):
     made = changes(undeployed.playbook("clusternet.core.deploy"))
     assert [change for change in predicted if not SHARED_ENGINE.match(change)] == made
     assert changes(undeployed.playbook("clusternet.core.deploy")) == []
+
+    check_the_agents_metrics(undeployed)
 
     undeployed.playbook("clusternet.core.teardown")
 

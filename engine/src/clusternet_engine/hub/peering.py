@@ -171,7 +171,7 @@ class Peering:
         peer = self._authenticated(request)
         if peer is None:
             claimed = request.headers.get(names.PEER_ID_HEADER, "")
-            if self._refusals.allows(request.remote or ""):
+            if self._refusals.allows(f"{request.remote} {claimed:.20}"):
                 log.warning(
                     "refused %s, who says to be hub %.20r: no such hub, or not its token", request.remote, claimed
                 )
