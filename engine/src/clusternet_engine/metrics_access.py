@@ -11,6 +11,7 @@ import hashlib
 import logging
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import TypeVar
 
 from aiohttp import web
@@ -45,14 +46,16 @@ class MetricsAccess:
 
     Args:
         client: of the cluster; it may create TokenReviews and SubjectAccessReviews.
+        clock: monotonic seconds.
     """
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, clock: Callable[[], float] = time.monotonic) -> None:
         self._client = client
+        self._clock = clock
         self._answers: OrderedDict[tuple[bytes, str, str], tuple[float, ApiError | None]] = OrderedDict()
         self._right: OrderedDict[bytes, None] = OrderedDict()
         self._of_address: OrderedDict[str, TokenBucket] = OrderedDict()
-        self._of_all = TokenBucket(QPS, BURST)
+        self._of_all = TokenBucket(QPS, BURST, clock)
         self._problems = Sparingly(60.0)
 
     async def check(self, request: web.Request) -> None:
@@ -68,18 +71,18 @@ class MetricsAccess:
         digest = hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
         key = digest, request.method.lower(), request.path
         until, refusal = self._answers.get(key, (0.0, None))
-        if until <= time.monotonic():
+        if until <= self._clock():
             if digest not in self._right and not self._may_ask(request.remote or ""):
                 raise ApiError(429, "TooManyRequests", "too many unknown tokens, try again later", retry_after=2.0)
             refusal = await self._ask(token, digest, request)
             seconds = DENIED_SECONDS if refusal else ALLOWED_SECONDS
-            _remember(self._answers, key, (time.monotonic() + seconds, refusal))
+            _remember(self._answers, key, (self._clock() + seconds, refusal))
         if refusal is not None:
             raise refusal
 
     def _may_ask(self, address: str) -> bool:
         network = network_of(address)
-        bucket = self._of_address.get(network) or TokenBucket(ADDRESS_QPS, ADDRESS_BURST)
+        bucket = self._of_address.get(network) or TokenBucket(ADDRESS_QPS, ADDRESS_BURST, self._clock)
         _remember(self._of_address, network, bucket)
         return bucket.take() and self._of_all.take()
 

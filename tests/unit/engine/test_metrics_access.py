@@ -37,10 +37,25 @@ def cluster() -> Cluster:
     return Cluster()
 
 
+class Clock:
+    """A time that goes on when the test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 @pytest.fixture
-def access(cluster: Cluster) -> MetricsAccess:
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def access(cluster: Cluster, clock: Clock) -> MetricsAccess:
     client: Any = cluster
-    return MetricsAccess(client)
+    return MetricsAccess(client, clock)
 
 
 def request(authorization: str | None = None, address: str = "192.0.2.1") -> web.Request:
@@ -84,33 +99,27 @@ async def test_without_a_token_nobody_is_asked(
     assert cluster.asked == []
 
 
-async def test_answers_are_remembered_for_a_moment(
-    access: MetricsAccess, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    now = 1000.0
-    monkeypatch.setattr(metrics_access.time, "monotonic", lambda: now)
+async def test_answers_are_remembered_for_a_moment(access: MetricsAccess, cluster: Cluster, clock: Clock) -> None:
     for token, status, number, seconds in (("good", 200, 2, 10.0), ("weak", 403, 2, 5.0), ("wrong", 401, 1, 5.0)):
         cluster.asked.clear()
         for _ in range(5):
             assert await refusal(access, f"Bearer {token}") == status
         assert len(cluster.asked) == number
-        now += seconds + 0.1
+        clock.now += seconds + 0.1
         assert await refusal(access, f"Bearer {token}") == status
         assert len(cluster.asked) == 2 * number
 
 
 async def test_a_flood_of_wrong_tokens_reaches_the_cluster_as_a_trickle(
-    access: MetricsAccess, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+    access: MetricsAccess, cluster: Cluster, clock: Clock
 ) -> None:
-    now = 1000.0
-    monkeypatch.setattr(metrics_access.time, "monotonic", lambda: now)
     assert await refusal(access, "Bearer good") == 200
     statuses = [await refusal(access, f"Bearer wrong-{number}") for number in range(100)]
     assert statuses.count(401) <= metrics_access.ADDRESS_BURST
     assert statuses[-1] == 429
     statuses = [await refusal(access, f"Bearer more-{number}", f"10.0.{number}.1") for number in range(200)]
     assert statuses.count(401) <= metrics_access.BURST
-    now += 11
+    clock.now += 11
     assert await refusal(access, "Bearer good") == 200, "who was right lately isn't held up"
     assert len(access._of_address) <= metrics_access.REMEMBERED
 
