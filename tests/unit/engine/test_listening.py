@@ -22,7 +22,7 @@ from clusternet_engine.listening import recognize
 from clusternet_engine.model.connection_limits import ConnectionLimits
 from clusternet_engine.serving import HealthServer, ServingTLS
 
-SHORT = ConnectionLimits(handshake=0.4, head=0.4, idle=0.4, request=0.4, grace=0.0, head_bytes=4096)
+SHORT = ConnectionLimits(handshake=1.0, head=1.0, idle=1.0, request=1.0, grace=0.0, head_bytes=4096)
 LONG = ConnectionLimits(grace=0.0, strangers=20, per_address=10)
 AUTHORITY = make_authority("front proxy")
 
@@ -171,7 +171,7 @@ async def test_an_answer_that_nobody_takes() -> None:
             sock=sock, ssl=client_context(known=False), server_hostname="x", limit=2**10
         )
         writer.write(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
-        await asyncio.sleep(2)
+        await asyncio.sleep(3)
         assert len(await ended(reader)) < 2**26
         writer.close()
 
@@ -186,7 +186,7 @@ async def test_who_is_known_may_stay() -> None:
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=client_context(known=True))) as session,
             session.ws_connect(f"https://127.0.0.1:{port}/websocket") as websocket,
         ):
-            await asyncio.sleep(2)
+            await asyncio.sleep(3)
             await websocket.send_str("still here")
             assert await websocket.receive_str() == "still here"
             for reader, writer in (by_certificate, by_token):

@@ -73,21 +73,21 @@ def test_the_same_while_nobody_reads_the_log() -> None:
     "work",
     [
         "await asyncio.sleep(2)",
-        "[(time.sleep(0.05), await asyncio.sleep(0)) for _ in range(30)]",
+        "[(time.sleep(0.05), await asyncio.sleep(0)) for _ in range(40)]",
         "await asyncio.to_thread(lambda: [sum(range(10**5)) for _ in range(600)])",
     ],
     ids=["idle", "slow", "busy in a thread"],
 )
 def test_a_loop_that_goes_on_is_left_alone(work: str) -> None:
-    with start("pass", work) as process:
+    with start("pass", work, limit=1.0) as process:
         _, log = process.communicate(timeout=60)
     assert (process.returncode, log) == (0, "")
 
 
 def test_a_process_that_was_stopped_as_a_whole_goes_on() -> None:
-    with start("pass", "await asyncio.sleep(1.5)") as process:
+    with start("pass", "await asyncio.sleep(2.5)", limit=1.0) as process:
         process.send_signal(signal.SIGSTOP)
-        time.sleep(1.2)
+        time.sleep(2)
         process.send_signal(signal.SIGCONT)
         _, log = process.communicate(timeout=30)
     assert (process.returncode, log) == (0, "")

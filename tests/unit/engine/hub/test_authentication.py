@@ -76,7 +76,7 @@ async def hub(*allowed_names: str) -> AsyncIterator[tuple[int, Authenticator]]:
             handler=handle,
             listener=listener,
             recognizes=authenticator.vouches,
-            limits=ConnectionLimits(head=0.3, idle=0.3),
+            limits=ConnectionLimits(head=1.0, idle=1.0),
         )
         async with server:
             yield listener.getsockname()[1], authenticator
@@ -130,7 +130,7 @@ async def test_only_the_parents_connections_stay_open_when_idle(name: str, stays
         connector = aiohttp.TCPConnector(ssl=context)
         async with aiohttp.ClientSession(connector=connector) as session:
             peers = set()
-            for pause in (2.0, 0.0):
+            for pause in (3.0, 0.0):
                 async with session.get(f"https://127.0.0.1:{port}/") as answer:
                     peers.add(answer.headers["X-Peer"])
                     await answer.read()
