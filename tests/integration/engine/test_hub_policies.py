@@ -1,12 +1,15 @@
-"""What the API server refuses to a child although its permissions would allow it, by the policies of the role `hub`."""
+"""What the API server refuses to children and to the hub although their permissions allow it, by policies."""
 
 import uuid
 
 import pytest
+from clusternet_engine.kube.client import Client
+from clusternet_engine.kube.config import ClusterConfig
 from clusternet_engine.kube.errors import AlreadyExists, ApiError, Forbidden
 from clusternet_engine.kube.resources import (
     BASES,
     CLUSTER_REGISTRATION_REQUESTS,
+    CLUSTER_ROLE_BINDINGS,
     CONFIG_MAPS,
     DESCRIPTIONS,
     EVENTS,
@@ -220,3 +223,39 @@ async def test_a_child_writes_what_its_agent_writes(child, namespace, acting, pa
     other = await acting.raw("POST", path.replace(account, "default"), body=body)
     assert other.status == 403
     await parent.patch(DESCRIPTIONS, "web-generic", {"metadata": {"finalizers": None}}, namespace)
+
+
+async def test_the_hub_touches_nobody_elses_roles_and_credentials(child, namespace, parent, hub_kubeconfig):
+    """Not even with its own credential, which may write all roles and make tokens everywhere."""
+    role = {"metadata": {"name": f"mine-{namespace}", "namespace": "default"}, "rules": []}
+    binding = {
+        "metadata": {"name": f"mine-{namespace}"},
+        "roleRef": {"apiGroup": ROLES.group, "kind": "ClusterRole", "name": f"clusternet-{child.id}"},
+        "subjects": [{"kind": "ServiceAccount", "name": "default", "namespace": "default"}],
+    }
+    of_account = {
+        "metadata": {"name": "stolen", "annotations": {"kubernetes.io/service-account.name": "default"}},
+        "type": "kubernetes.io/service-account-token",
+    }
+    body = b'{"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}'
+    path = "/api/v1/namespaces/{}/serviceaccounts/default/token"
+    await parent.create(ROLES, role)
+    try:
+        async with Client(ClusterConfig.from_kubeconfig(hub_kubeconfig)) as acting:
+            refused = {
+                "make a binding": acting.create(CLUSTER_ROLE_BINDINGS, binding),
+                "make a role": acting.create(ROLES, {"metadata": {"name": "other"}, "rules": []}, "default"),
+                "remove a role": acting.delete(ROLES, role["metadata"]["name"], "default"),
+                "remove an administrator": acting.delete(CLUSTER_ROLE_BINDINGS, "cluster-admin"),
+                "make a token Secret": acting.create(SECRETS, of_account, "kube-system"),
+                "label kube-system": acting.patch(NAMESPACES, "kube-system", {"metadata": {"labels": child.labels}}),
+            }
+            answers = {what: await answer_to(attempt) for what, attempt in refused.items()}
+            taken = {
+                what: why for what, why in answers.items() if "ValidatingAdmissionPolicy 'clusternet-hub" not in why
+            }
+            assert not taken
+            assert (await acting.raw("POST", path.format("kube-system"), body=body)).status == 403
+            assert (await acting.raw("POST", path.format(namespace), body=body)).status == 201
+    finally:
+        await parent.delete(ROLES, role["metadata"]["name"], "default")
