@@ -312,6 +312,20 @@ async def test_lost_labels_are_restored(applicant, parent):
     assert await child.status() == status
 
 
+async def test_labels_give_no_cluster_the_namespace_of_another(applicant, parent):
+    """A child could label its own Namespace once; what the hub has recorded counts more."""
+    first, second = applicant(), applicant()
+    await first.ask()
+    namespace = (await first.approved())["dedicatedNamespace"]
+    await patch_namespace(parent, namespace, {ID_LABEL: second.id})
+    await second.ask()
+    assert (await second.approved())["dedicatedNamespace"] != namespace
+    await eventually(lambda: first.all_of(NAMESPACES), why="the namespace is labelled for its own cluster again")
+    third = applicant()
+    await third.ask(clusterNamespace=namespace)
+    assert namespace in await third.obstructed("NamespaceTaken")
+
+
 async def test_changed_permissions_are_put_right_unless_autoupdate_is_off(applicant, parent):
     child = applicant()
     await child.ask()

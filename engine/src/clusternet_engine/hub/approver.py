@@ -270,6 +270,7 @@ class Approver:
             namespace
             for namespace in cache.by_index(BY_CLUSTER, spec["clusterId"])
             if rules.is_labelled_for(namespace, spec["clusterId"])
+            and not self._caches.dedicated_to_another(namespace["metadata"]["name"], request)
         ]
         chosen = rules.choose(owned, status.get("dedicatedNamespace"), spec.get("clusterNamespace"))
         if chosen:
@@ -279,6 +280,9 @@ class Approver:
         for name in rules.namespace_names(request):
             namespace = cache.get(name) or await self._made(request, NAMESPACES, rules.make_namespace(request, name))
             try:
+                if other := self._caches.dedicated_to_another(name, request):
+                    message = f"namespace {name} belongs to {other}; ask for another one, or remove that cluster first"
+                    raise Obstacle(Reason.NAMESPACE_TAKEN, message)
                 if not rules.check_namespace(namespace, request):
                     patch = {"metadata": {"labels": rules.system_labels(request)}}
                     await self._client.patch(NAMESPACES, name, patch)

@@ -236,6 +236,11 @@ class Caches:
         labels = found["metadata"].get("labels") or {}
         return labels.get(names.CREATED_BY_LABEL) == names.CREATED_BY_AGENT and names.CLUSTER_ID_LABEL in labels
 
+    def dedicated_to_another(self, namespace: str, request: Object) -> str | None:
+        """Return the name of another registration request that a namespace belongs to, if there is one."""
+        found = (other["metadata"]["name"] for other in self.requests.by_index(BY_NAMESPACE, namespace))
+        return next((name for name in found if name != request["metadata"]["name"]), None)
+
     def add_registration_handler(self, handler: Callable[[str], None]) -> None:
         """Have a handler called with each namespace that becomes a cluster's, stops being one, or is another's now."""
 

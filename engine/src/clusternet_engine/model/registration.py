@@ -128,6 +128,8 @@ def namespace_names(request: Object) -> Iterator[str]:
 def check_namespace(namespace: Object, request: Object) -> bool:
     """Judge a namespace that has a name we want: True when it is the cluster's, False when it may be labelled as such.
 
+    What the hub has recorded in the request counts more than labels, which others may have written.
+
     Raises:
         Obstacle: it belongs to somebody else, or is being deleted.
     """
@@ -140,10 +142,11 @@ def check_namespace(namespace: Object, request: Object) -> bool:
         )
     if is_labelled_for(namespace, cluster_id):
         return True
-    if owner not in (None, cluster_id):
+    recorded = (request.get("status") or {}).get("dedicatedNamespace") == name
+    if owner not in (None, cluster_id) and not recorded:
         message = f"namespace {name} belongs to the cluster {owner}; ask for another one, or remove that cluster first"
         raise Obstacle(Reason.NAMESPACE_TAKEN, message)
-    if (request.get("status") or {}).get("dedicatedNamespace") == name:
+    if recorded:
         return False
     message = (
         f"namespace {name} exists and is not labelled for this cluster; label it {names.CREATED_BY_LABEL}="

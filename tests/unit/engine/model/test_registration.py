@@ -80,7 +80,9 @@ def test_names_of_namespaces():
 
 def test_namespaces_that_may_be_used():
     assert rules.check_namespace(namespace(labels=LABELS), request())
-    assert not rules.check_namespace(namespace(), request({"dedicatedNamespace": "ns"}))
+    recorded = request({"dedicatedNamespace": "ns"})
+    assert not rules.check_namespace(namespace(), recorded)
+    assert not rules.check_namespace(namespace(labels={"clusters.clusternet.io/cluster-id": OTHER}), recorded)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +93,7 @@ def test_namespaces_that_may_be_used():
         (namespace(labels={"clusters.clusternet.io/cluster-id": OTHER}), {}, Reason.NAMESPACE_TAKEN),
         (
             namespace(labels={"clusters.clusternet.io/cluster-id": OTHER}),
-            {"dedicatedNamespace": "ns"},
+            {"dedicatedNamespace": "else"},
             Reason.NAMESPACE_TAKEN,
         ),
         (namespace(labels=LABELS, deletionTimestamp="2026"), {}, Reason.NAMESPACE_TERMINATING),
