@@ -160,7 +160,12 @@ def condition_is_true(obj: Object, kind: str) -> bool:
     return any(one["type"] == kind and one["status"] == "True" for one in conditions)
 
 
-def _render(template: str, port: int) -> list[Object]:
+def policies(**variables: Any) -> list[Object]:
+    """Return the admission policies that the role `hub` makes with these variables."""
+    return [one for one in _render("policies.yaml.j2", 0, **variables) if one["kind"] == "ValidatingAdmissionPolicy"]
+
+
+def _render(template: str, port: int, **changes: Any) -> list[Object]:
     variables = {
         "clusternet_hub_system_namespace": SYSTEM,
         "clusternet_hub_reserved_namespace": "clusternet-reserved",
@@ -169,6 +174,7 @@ def _render(template: str, port: int) -> list[Object]:
         "clusternet_hub_child_rights": "agent",
         "clusternet_hub_child_label_prefixes": ["node.clusternet.io/"],
         "__clusternet_hub_advertise_address": "localhost",
+        **changes,
     }
     environment = Environment(autoescape=False)
     environment.filters["to_json"] = json.dumps

@@ -1,5 +1,6 @@
 """What the API server refuses to children and to the hub although their permissions allow it, by policies."""
 
+import json
 import uuid
 
 import pytest
@@ -24,7 +25,7 @@ from clusternet_engine.kube.resources import (
 )
 from clusternet_engine.model.constants import APPS_GROUP, MANAGED_CLUSTER_ROLE
 from clusternet_engine.model.rbac import namespace_rules
-from hub_site import Applicant, acts_as_child, eventually
+from hub_site import Applicant, acts_as_child, eventually, policies
 from publishing import chart, config_map, localization, subscription
 
 pytestmark = pytest.mark.usefixtures("hub")
@@ -259,3 +260,13 @@ async def test_the_hub_touches_nobody_elses_roles_and_credentials(child, namespa
             assert (await acting.raw("POST", path.format(namespace), body=body)).status == 201
     finally:
         await parent.delete(ROLES, role["metadata"]["name"], "default")
+
+
+@pytest.mark.parametrize("prefixes", [[], ["node.clusternet.io/", "example.com/gpu-"]], ids=len)
+async def test_the_api_server_takes_the_policies_of_every_variable(parent, prefixes):
+    """An expression that it can't compile is refused, or warned of in the status."""
+    for policy in policies(clusternet_hub_child_rights="clusternet", clusternet_hub_child_label_prefixes=prefixes):
+        policy["metadata"]["name"] += "-trial"
+        path = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies?dryRun=All"
+        answer = await parent.raw("POST", path, body=json.dumps(policy).encode())
+        assert answer.status == 201, answer
