@@ -52,6 +52,7 @@ async def test_what_a_base_that_is_gone_had_asked_for_does_not_stay(parent: Clie
             informers[DESCRIPTIONS],
             informers[HELM_RELEASES],
             NAMESPACE,
+            lambda namespace: next(iter(informers[MANAGED_CLUSTERS].by_index(NAMESPACE, namespace)), None),
         ),
         reach=reach,
         recorder=EventRecorder(parent, "test"),

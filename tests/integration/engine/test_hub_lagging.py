@@ -34,6 +34,7 @@ from hub_site import eventually
 from prometheus_client import REGISTRY
 from publishing import (
     FakeCluster,
+    bind,
     config_map,
     deployment,
     fake_cluster,
@@ -107,6 +108,9 @@ async def cluster(parent: Client) -> AsyncIterator[FakeCluster]:
                 name = obj["metadata"]["name"]
                 await parent.delete(resource, name, made.namespace)
                 await parent.patch(resource, name, {"metadata": {"finalizers": None}}, made.namespace)
+    for wish in (await parent.list(SUBSCRIPTIONS, "default")).items:
+        if made.binding in ((wish.get("status") or {}).get("bindingClusters") or ()):
+            await parent.delete(SUBSCRIPTIONS, wish["metadata"]["name"], "default")
     await remove_cluster(parent, made)
 
 
@@ -152,14 +156,15 @@ def version(obj: Object) -> str:
     return str(obj["metadata"]["resourceVersion"])
 
 
-async def made_base(parent: Client, cluster: FakeCluster, feed: Object, **labels: str) -> Object:
-    body = {
-        "apiVersion": BASES.api_version,
-        "kind": BASES.kind,
-        "metadata": {"name": f"b-{randbytes(4).hex()}", "namespace": cluster.namespace, "labels": labels},
-        "spec": {"feeds": [feed]},
-    }
-    return {**body, **await parent.create(BASES, body)}
+async def made_base(parent: Client, cluster: FakeCluster, feed: Object) -> Object:
+    """Make a Base, and the Subscription that asks for it."""
+    name = f"b-{randbytes(4).hex()}"
+    body = subscription(name, [feed], schedulerName="mine")
+    wish = {**body, **await parent.create(SUBSCRIPTIONS, body)}
+    await bind(parent, wish, [cluster])
+    base = build_base(wish, name, cluster.namespace, {})
+    del base["metadata"]["finalizers"]
+    return {**base, **await parent.create(BASES, base)}
 
 
 async def test_a_change_that_was_taken_back_too_early_is_taken_back_later(parent, cluster, manifest):
@@ -296,13 +301,15 @@ async def test_a_base_that_comes_after_the_end_of_its_subscription_is_removed(pa
     body = subscription("gone", [config_map("x")])
     body["metadata"]["uid"] = f"no-such-{randbytes(4).hex()}"
     base = build_base(body, f"late-{randbytes(4).hex()}", cluster.namespace, {})
-    async with hub_of(parent, Bases):
+    async with hub_of(parent, Bases) as hub:
         await parent.create(BASES, base)
         await is_gone(parent, BASES, base["metadata"]["name"], cluster.namespace, 15)
-        foreign = await made_base(parent, cluster, feed_of(config_map("x")), **{names.SUBSCRIPTION_UID_LABEL: "x"})
+        foreign = build_base(body, f"late-{randbytes(4).hex()}", cluster.namespace, {})
+        foreign["metadata"]["labels"] = {names.SUBSCRIPTION_UID_LABEL: "x"}
+        name = foreign["metadata"]["name"]
 
-        async def secured() -> bool:
-            found = await parent.get(BASES, foreign["metadata"]["name"], cluster.namespace)
-            return names.FINALIZER in found["metadata"].get("finalizers", ())
+        async def cached() -> bool:
+            return hub.caches.bases.get(name, cluster.namespace) is not None
 
-        await eventually(secured, why="a Base of somebody else stays")
+        await looked("base", parent.create(BASES, foreign), cached)
+        assert await parent.get(BASES, name, cluster.namespace), "a Base of somebody else stays"
