@@ -11,10 +11,9 @@ nothing comes back; the binding by which this is done goes last.
 from __future__ import annotations
 
 import base64
-import json
 from typing import Any, Mapping, NamedTuple, Optional
 
-from ansible_collections.clusternet.core.plugins.module_utils import constants, tenants
+from ansible_collections.clusternet.core.plugins.module_utils import constants, nesting, tenants
 from ansible_collections.clusternet.core.plugins.module_utils.client import Client
 from ansible_collections.clusternet.core.plugins.module_utils.definitions import describe
 from ansible_collections.clusternet.core.plugins.module_utils.errors import ApiError, ClusternetError
@@ -51,7 +50,7 @@ def system_namespace(token: str) -> str:
     """
     try:
         payload = token.split(".")[1]
-        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        claims = nesting.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
         return str(claims["sub"]).split(":")[2]
     except (IndexError, KeyError, TypeError, ValueError):
         return constants.SYSTEM_NAMESPACE

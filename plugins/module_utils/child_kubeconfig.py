@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from typing import Any, Iterable, Mapping, NamedTuple, Optional
 
-from ansible_collections.clusternet.core.plugins.module_utils import child_access, constants, managed_cluster
+from ansible_collections.clusternet.core.plugins.module_utils import child_access, constants, managed_cluster, nesting
 from ansible_collections.clusternet.core.plugins.module_utils.access import Access
 from ansible_collections.clusternet.core.plugins.module_utils.child_access import ServiceAccount
 from ansible_collections.clusternet.core.plugins.module_utils.kubeconfig_sections import cluster_section
@@ -71,7 +70,7 @@ def build(parent: Access, user: Mapping[str, Any], children: Iterable[Child]) ->
 def parse(text: str) -> dict[str, Any]:
     """A kubeconfig that :func:`build` made and a file kept; empty for any other text."""
     try:
-        config = json.loads(text)
+        config = nesting.loads(text)
         for item in config["users"]:
             dict(item["user"]), item["name"]
     except (ValueError, KeyError, TypeError):
@@ -93,7 +92,7 @@ def claims(token: Optional[str]) -> dict[str, Any]:
     """What a token of a ServiceAccount says, unverified; empty when it is no such token."""
     try:
         body = (token or "").split(".")[1]
-        found = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+        found = nesting.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
     except (IndexError, ValueError, binascii.Error):
         return {}
     return found if isinstance(found, dict) else {}

@@ -14,6 +14,7 @@ from typing import Any, Optional
 from urllib.parse import urlencode
 
 from ansible_collections.clusternet.core.plugins.module_utils import access as access_module
+from ansible_collections.clusternet.core.plugins.module_utils import nesting
 from ansible_collections.clusternet.core.plugins.module_utils import transport as transport_module
 from ansible_collections.clusternet.core.plugins.module_utils.auth import ConnectionSettings, connection_settings
 from ansible_collections.clusternet.core.plugins.module_utils.errors import ApiError, ConnectionFailed
@@ -91,22 +92,23 @@ class Client:
         data = None
         if body is not None:
             data = body if isinstance(body, bytes) else json.dumps(body).encode()
+            if nesting.MARK.encode() in data:
+                message = "Parts of the object are nested too deeply to be read, so it can't be written."
+                raise ApiError(422, "TooDeep", message, None, method, path)
             headers["content-type"] = content_type or "application/json"
         response = self._send(method, path, query, headers, data)
         self._read_warnings(response.headers)
         if not 200 <= response.status < 300:
             raise self._error(method, path, response.status, response.body)
         try:
-            return json.loads(response.body)
+            answer, cut = nesting.parse(response.body)
         except ValueError as error:
-            raise ApiError(
-                response.status,
-                "NotJSON",
-                f"{self.server} does not answer like a Kubernetes API server.",
-                None,
-                method,
-                path,
-            ) from error
+            raise self._unlike(response.status, method, path) from error
+        if not isinstance(answer, dict):
+            raise self._unlike(response.status, method, path)
+        if cut:
+            self._name_cut(answer)
+        return answer
 
     def get(self, path: str) -> Optional[dict[str, Any]]:
         """Read one object; ``None`` if it, or its kind, is not there (404)."""
@@ -162,10 +164,13 @@ class Client:
             }
             answer = self.request("GET", path, query)
             items = answer.get("items") or []
+            if not (isinstance(items, list) and all(map(_is_object, items))):
+                raise self._unlike(200, "GET", path)
             for item in items:
                 item["metadata"].pop("managedFields", None)
             yield items
-            position = answer.get("metadata", {}).get("continue")
+            metadata = answer.get("metadata")
+            position = metadata.get("continue") if isinstance(metadata, dict) else None
             if not position:
                 return
 
@@ -201,7 +206,7 @@ class Client:
             if stream.status != 200:
                 raise self._error("WATCH", path, stream.status, b"\n".join(stream.lines))
             for line in stream.lines:
-                event = json.loads(line)
+                event = self._event(line, path)
                 if event["type"] == "ERROR":
                     raise self._error(
                         "WATCH", path, event["object"].get("code", 500), json.dumps(event["object"]).encode()
@@ -213,6 +218,34 @@ class Client:
             raise ConnectionFailed(self.server, str(error)) from error
         finally:
             stream.close()
+
+    def _event(self, line: bytes, path: str) -> dict[str, Any]:
+        try:
+            event, cut = nesting.parse(line)
+        except ValueError as error:
+            raise self._unlike(200, "WATCH", path) from error
+        if not (isinstance(event, dict) and isinstance(event.get("object"), dict) and event.get("type")):
+            raise self._unlike(200, "WATCH", path)
+        if cut:
+            self._name_cut(event["object"])
+        return event
+
+    def _unlike(self, status: int, method: str, path: str) -> ApiError:
+        message = f"{self.server} does not answer like a Kubernetes API server."
+        return ApiError(status, "NotJSON", message, None, method, path)
+
+    def _name_cut(self, answer: Mapping[str, Any]) -> None:
+        """Warn of each object in an answer that has lost something."""
+        items = answer.get("items")
+        for item in filter(_is_object, items if isinstance(items, list) else [answer]):
+            if nesting.is_cut(item):
+                kind = item.get("kind") or str(answer.get("kind") or "object").removesuffix("List")
+                metadata = item["metadata"]
+                place = "/".join(filter(None, (metadata.get("namespace"), metadata["name"])))
+                self._warn(
+                    f"{kind} {place} is nested deeper than {nesting.MAX_DEPTH} levels; "
+                    "what is deeper is left out of results."
+                )
 
     def _resolve(self) -> access_module.Access:
         access = access_module.resolve(self._settings)
@@ -270,7 +303,7 @@ class Client:
 
     def _error(self, method: str, path: str, status: int, body: bytes) -> ApiError:
         try:
-            answer = json.loads(body)
+            answer, _ = nesting.parse(body)
         except ValueError:
             answer = None
         if not isinstance(answer, dict):
@@ -282,6 +315,11 @@ class Client:
                 "the token, certificate or password is missing, wrong or expired."
             )
         return ApiError(status, answer.get("reason") or f"HTTP{status}", message, answer.get("details"), method, path)
+
+
+def _is_object(value: Any) -> bool:
+    metadata = value.get("metadata") if isinstance(value, dict) else None
+    return isinstance(metadata, dict) and isinstance(metadata.get("name"), str)
 
 
 def client_from_module(module: Any) -> Client:

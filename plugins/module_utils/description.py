@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Mapping
 
 from ansible_collections.clusternet.core.plugins.module_utils import constants
-from ansible_collections.clusternet.core.plugins.module_utils.publication import decoded
+from ansible_collections.clusternet.core.plugins.module_utils.publication import decoded, malformed, natives
 from ansible_collections.clusternet.core.plugins.module_utils.redact import Redactor
 
 
@@ -29,8 +29,9 @@ def view(description: Mapping[str, Any], content: bool, redactor: Redactor) -> d
         "reason": status.get("reason"),
         "generation": metadata.get("generation"),
         "deleting": bool(metadata.get("deletionTimestamp")),
-        "objects": redactor.hide(decoded(spec.get("raw"))) if content and not helm else [],
+        "objects": redactor.hide(natives(spec.get("raw"))) if content and not helm else [],
         "charts": charts(spec, redactor) if content and helm else [],
+        "malformed": malformed(spec),
         "observed": redactor.hide(status.get("manifestStatuses") or []) if content else [],
     }
 

@@ -16,12 +16,15 @@ def unavailable(obj: Mapping[str, Any], status: Optional[Mapping[str, Any]]) -> 
 
     Kinds without a rule are available as soon as they are there.
     """
-    rule = _RULES.get((obj["apiVersion"].partition("/")[0], obj["kind"]))
+    rule = _RULES.get((str(obj.get("apiVersion")).partition("/")[0], obj["kind"]))
     if rule is None:
         return None
     if status is None:
         return "its status has not been reported (the agent's feature gate Recovery does that)"
-    return rule(obj.get("spec") or {}, status)
+    try:
+        return rule(obj.get("spec") or {}, status)
+    except (AttributeError, LookupError, TypeError, ValueError):
+        return "the status that its cluster reports of it is malformed"
 
 
 def judged(resource: Resource) -> bool:

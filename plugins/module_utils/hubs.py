@@ -6,11 +6,10 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import Any, Mapping
 
-from ansible_collections.clusternet.core.plugins.module_utils import constants
+from ansible_collections.clusternet.core.plugins.module_utils import constants, nesting
 from ansible_collections.clusternet.core.plugins.module_utils.client import Client
 from ansible_collections.clusternet.core.plugins.module_utils.resources import LEASES
 
@@ -59,7 +58,7 @@ def _identity(name: str, holder: str) -> str:
     if name == constants.LEASE_HUB:
         return holder
     try:
-        told = json.loads(holder)
+        told = nesting.loads(holder)
         return str(told.get("identity") or name)
     except (AttributeError, ValueError):
         return name

@@ -14,6 +14,8 @@ import hashlib
 import json
 from typing import Any, Mapping
 
+from ansible_collections.clusternet.core.plugins.module_utils import nesting
+
 ANNOTATION = "kubectl.kubernetes.io/last-applied-configuration"
 _LONG = 1024  # characters of a text that is replaced by its digest
 
@@ -74,7 +76,7 @@ def merged(live: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]
     items can't have changed places.
     """
     try:
-        before = json.loads(_annotation(live) or "{}")
+        before = nesting.loads(_annotation(live) or "{}")
     except ValueError:
         before = {}
     return _merge(live, wanted, before)

@@ -16,7 +16,7 @@ from ansible_collections.clusternet.core.plugins.module_utils import constants, 
 from ansible_collections.clusternet.core.plugins.module_utils.client import Client
 from ansible_collections.clusternet.core.plugins.module_utils.custom_objects import change
 from ansible_collections.clusternet.core.plugins.module_utils.errors import ApiError, ClusternetError
-from ansible_collections.clusternet.core.plugins.module_utils.publication import decoded
+from ansible_collections.clusternet.core.plugins.module_utils.publication import decoded, natives
 from ansible_collections.clusternet.core.plugins.module_utils.resources import (
     DESCRIPTIONS,
     GLOBALIZATIONS,
@@ -268,14 +268,14 @@ def _content(found: Iterable[Mapping[str, Any]], namespace: str) -> tuple[list, 
     for description in found:
         if description["metadata"]["namespace"] != namespace:
             continue
-        raw = decoded(description["spec"].get("raw"))
         if description["spec"]["deployer"] == "Helm":
+            raw = decoded(description["spec"].get("raw"))
             charts += [
                 (chart, raw[number] if number < len(raw) else {})
                 for number, chart in enumerate(decoded(description["spec"].get("chartRaw")))
             ]
         else:
-            objects += raw
+            objects += natives(description["spec"].get("raw"))
     return objects, charts
 
 

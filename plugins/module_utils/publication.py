@@ -10,10 +10,9 @@ The join is what makes it work with every hub: Clusternet's own writes neither c
 from __future__ import annotations
 
 import base64
-import json
 from typing import Any, Iterable, Mapping, NamedTuple, Optional
 
-from ansible_collections.clusternet.core.plugins.module_utils import constants
+from ansible_collections.clusternet.core.plugins.module_utils import constants, nesting
 from ansible_collections.clusternet.core.plugins.module_utils.feeds import feed_text
 from ansible_collections.clusternet.core.plugins.module_utils.health import unavailable
 
@@ -169,7 +168,7 @@ def _rendered(description: Mapping[str, Any]) -> list[dict[str, Any]]:
         return [{"kind": constants.HELM_CHART_KIND, **chart} for chart in spec.get("charts") or ()]
     return [
         {"kind": obj["kind"], "name": obj["metadata"]["name"], "namespace": obj["metadata"].get("namespace")}
-        for obj in decoded(spec.get("raw"))
+        for obj in natives(spec.get("raw"))
     ]
 
 
@@ -181,8 +180,42 @@ def _means(feed: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 
 def decoded(raw: Optional[Iterable[str]]) -> list[dict[str, Any]]:
-    """The JSON documents of a field such as C(spec.raw); empty ones are empty mappings."""
-    return [json.loads(base64.b64decode(item) or b"{}") for item in raw or ()]
+    """The JSON documents of a field such as C(spec.raw); those that are blank, or no mapping, are empty mappings."""
+    return [_document(item) or {} for item in raw or ()]
+
+
+def natives(raw: Optional[Iterable[str]]) -> list[dict[str, Any]]:
+    """The native objects of C(spec.raw), without what is none."""
+    return [obj for obj in decoded(raw) if _is_native(obj)]
+
+
+def malformed(spec: Mapping[str, Any]) -> list[str]:
+    """Entries of the spec of a Description that aren't what they should be, as texts."""
+    found = []
+    for field in ("raw", "chartRaw"):
+        for number, item in enumerate(spec.get(field) or ()):
+            document = _document(item)
+            if document is None:
+                found.append(f"entry {number} of spec.{field} is not the base64 of a JSON object")
+            elif field == "raw" and spec.get("deployer") != _HELM and not _is_native(document):
+                found.append(f"entry {number} of spec.raw has no kind or no name")
+    return found
+
+
+def _document(item: str) -> Optional[dict[str, Any]]:
+    """The mapping that an entry holds, empty when it is blank; None when it holds something else."""
+    try:
+        text = base64.b64decode(item)
+        document = nesting.loads(text) if text.strip() else {}
+    except ValueError:
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def _is_native(obj: Mapping[str, Any]) -> bool:
+    metadata = obj.get("metadata")
+    names = (obj.get("kind"), metadata.get("name")) if isinstance(metadata, dict) else ()
+    return bool(names) and all(isinstance(name, str) and name for name in names)
 
 
 def objects_of(description: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -197,13 +230,13 @@ def objects_of(description: Mapping[str, Any]) -> list[dict[str, Any]]:
     }
     deployed = _phase(description) == constants.PHASE_SUCCESS
     found = []
-    for obj in decoded(description["spec"].get("raw")) if description["spec"]["deployer"] != _HELM else ():
+    for obj in natives(description["spec"].get("raw")) if description["spec"]["deployer"] != _HELM else ():
         metadata = obj["metadata"]
-        seen = observed.get((obj["kind"], metadata.get("namespace") or "", metadata["name"]))
+        seen = observed.get((obj["kind"], str(metadata.get("namespace") or ""), metadata["name"]))
         reason = unavailable(obj, seen) if deployed else None
         found.append(
             {
-                "api_version": obj["apiVersion"],
+                "api_version": obj.get("apiVersion"),
                 "kind": obj["kind"],
                 "namespace": metadata.get("namespace"),
                 "name": metadata["name"],

@@ -15,7 +15,7 @@ from ansible_collections.clusternet.core.plugins.module_utils.definitions import
 from ansible_collections.clusternet.core.plugins.module_utils.errors import ApiError, ClusternetError
 from ansible_collections.clusternet.core.plugins.module_utils.fleet import Selection
 from ansible_collections.clusternet.core.plugins.module_utils.managed_cluster import cluster_id
-from ansible_collections.clusternet.core.plugins.module_utils.publication import decoded, release_view
+from ansible_collections.clusternet.core.plugins.module_utils.publication import malformed, natives
 from ansible_collections.clusternet.core.plugins.module_utils.reconcile import Reconciler
 from ansible_collections.clusternet.core.plugins.module_utils.registration import request_name
 from ansible_collections.clusternet.core.plugins.module_utils.removing import listed, release
@@ -38,6 +38,8 @@ from ansible_collections.clusternet.core.plugins.module_utils.wait import Deadli
 AUTO, REQUIRED, NEVER = "auto", "required", "never"
 """Whether children are cleaned up: if they can be reached; or nothing is removed; or not at all."""
 
+_MALFORMED = (AttributeError, LookupError, TypeError, ValueError, RecursionError)
+"""What an object that isn't what it should be makes of whoever reads it; a child may answer anything."""
 _SHOWN = 5  # names in a message
 _CONFLICTS = 5  # attempts when the parent makes anew what was given up
 # Deployed through the cluster's namespace: while they are there, objects of theirs are in the child cluster.
@@ -140,6 +142,7 @@ class Removal:
         The child goes first, because the way there is what the parent has of it, and because its agent would register
         again. On the parent the request goes first, because a parent that sees it without its cluster may register the
         cluster anew; what was deployed is given up after the cluster, because a parent deploys to clusters that it has.
+        The credentials go before that: nothing that a child has written may keep it from losing them.
         Without I(force), raises ClusternetError while something is deployed through the namespace.
         """
         namespace = self._registered.namespace_name
@@ -149,8 +152,8 @@ class Removal:
         if self._registered.cluster is not None:
             self._delete(MANAGED_CLUSTERS, self._registered.cluster)
         if namespace:
-            self._give_up(namespace, deployed)
             self._revoke(namespace)
+            self._give_up(namespace, deployed)
         for resource in (CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES):
             self._delete_named(resource, request_name(self._registered.cluster_id))
         if namespace:
@@ -205,11 +208,16 @@ class Removal:
             return "clean_child says so."
         try:
             cleanup = self._reach_child()
+            cleanup.run()
         except ClusternetError as error:
             if self._clean == REQUIRED:
                 raise self._unclean(error.msg) from error
             return f"The child can't be cleaned up through the parent: {error.msg}"
-        cleanup.run()
+        except _MALFORMED as error:
+            why = f"its answers are malformed ({type(error).__name__})."
+            if self._clean == REQUIRED:
+                raise self._unclean(why) from error
+            return f"The child can't be cleaned up through the parent: {why}"
         self.removed += cleanup.removed
         self.left += cleanup.kept + cleanup.stays
         for diff in cleanup.reconciler.diffs:
@@ -299,13 +307,15 @@ class Removal:
 
 
 def deploys(resource: Resource, item: Mapping[str, Any]) -> list[str]:
-    """What a Description or HelmRelease has put on the child."""
+    """What a Description or HelmRelease has put on the child, as far as it can be read; never raises."""
     if resource == HELM_RELEASES:
-        release = release_view(item)
-        return [f"Helm release {release['target_namespace']}/{release['name']}"]
-    if resource == DESCRIPTIONS and item["spec"]["deployer"] != "Helm":
-        return [describe(obj) for obj in decoded(item["spec"].get("raw"))]
-    return []
+        spec = item.get("spec") or {}
+        return [f"Helm release {spec.get('targetNamespace')}/{spec.get('releaseName') or item['metadata']['name']}"]
+    spec = item.get("spec") or {}
+    if resource != DESCRIPTIONS or spec.get("deployer") == "Helm":
+        return []
+    unreadable = [f"{text} of {describe({'kind': resource.kind, **item})}" for text in malformed(spec)]
+    return [describe(obj) for obj in natives(spec.get("raw"))] + unreadable
 
 
 def _shown(names: list[str]) -> str:

@@ -100,12 +100,11 @@ since:
   sample: "2026-11-23T10:00:00Z"
 """
 
-import json
 from datetime import datetime, timezone
 from typing import Any, Iterable, Optional
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.clusternet.core.plugins.module_utils import constants
+from ansible_collections.clusternet.core.plugins.module_utils import constants, nesting
 from ansible_collections.clusternet.core.plugins.module_utils.auth import AUTH_ARGUMENTS
 from ansible_collections.clusternet.core.plugins.module_utils.client import Client
 from ansible_collections.clusternet.core.plugins.module_utils.report import report
@@ -171,7 +170,7 @@ def view(lease: Optional[dict[str, Any]], now: datetime) -> dict[str, Any]:
 def registration_status(text: str) -> dict[str, Any]:
     """The agent's note as a dictionary, empty when it is not one."""
     try:
-        status = json.loads(text)
+        status = nesting.loads(text)
     except ValueError:
         return {}
     return status if isinstance(status, dict) else {}

@@ -133,6 +133,11 @@ descriptions:
           description: The values, with digests for what isn't a mapping or a list, unless O(show_values). Null if none.
           type: dict
           sample: {auth: {database: "hidden, digest 0123456789abcdef"}}
+    malformed:
+      description: What of it isn't what it should be, and is left out of C(objects) and C(charts) therefore.
+      type: list
+      elements: str
+      sample: []
     observed:
       description: Status of each object on the cluster, as its agent has observed it.
       type: list

@@ -121,3 +121,59 @@ def test_what_was_given_up_is_named(parent, run_module):
     (cluster,) = unregister(run_module, parent, force=True)["clusters"]
     given_up = [item["what"] for item in cluster["left"] if "force" in item["why"]]
     assert given_up == ["ConfigMap foo/c", "Helm release abc/db"]
+
+
+def deployed(parent: Any, *raw: str, **spec: Any) -> None:
+    apps = "/apis/apps.clusternet.io/v1alpha1/namespaces/ns-1"
+    parent.objects |= {
+        f"{apps}/bases": [],
+        f"{apps}/descriptions": [
+            {**named("bad-generic", namespace="ns-1"), "spec": {"deployer": "Generic", "raw": list(raw), **spec}}
+        ],
+        f"{apps}/helmreleases": [named("without-spec", namespace="ns-1")],
+        f"{apps}/localizations": [],
+    }
+
+
+def coded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "!",
+        coded("no JSON"),
+        coded("[]"),
+        coded('{"kind": [], "metadata": 1}'),
+        coded('{"a":' * 5000 + "1" + "}" * 5000),
+    ],
+)
+def test_nothing_that_a_child_has_written_keeps_it_from_losing_its_credential(parent, run_module, raw):
+    account = named("edge-1", namespace="ns-1", labels={"clusters.clusternet.io/cluster-id": "id-1"})
+    parent.objects |= {
+        "/api/v1/namespaces/ns-1/serviceaccounts": [account],
+        "/api/v1/namespaces/ns-1/secrets/edge-1": named("edge-1", namespace="ns-1"),
+    }
+    deployed(parent, raw, coded('{"kind": "ConfigMap", "metadata": {"namespace": "foo", "name": "c"}}'))
+    result = unregister(run_module, parent, force=True, clean_child="never", check_mode=False)
+    assert not result.get("failed"), result
+    removed = [write.partition("?")[0].rpartition("/namespaces/ns-1/")[2] for write in parent.writes]
+    assert removed[:4] == [
+        "managedclusters/edge-1", "secrets/child-cluster-deployer", "secrets/edge-1", "serviceaccounts/edge-1",
+    ]  # fmt: skip
+    assert "descriptions/bad-generic" in removed
+    given_up = [item["what"] for item in result["clusters"][0]["left"] if "force" in item["why"]]
+    assert "ConfigMap foo/c" in given_up
+    assert any("of Description ns-1/bad-generic" in what for what in given_up)
+
+
+@pytest.mark.parametrize(
+    "answer", [[], [1], [{}], {"items": 3}, {"items": [{"metadata": []}]}, {"metadata": {"name": 7}}]
+)
+@pytest.mark.parametrize("kind", ["secrets", "serviceaccounts"])
+def test_a_child_that_answers_anything_is_unregistered_all_the_same(parent, run_module, answer, kind):
+    parent.objects[f"{CHILD}/api/v1/namespaces/{SYSTEM}/{kind}"] = answer
+    result = unregister(run_module, parent)
+    assert not result.get("failed"), result
+    assert "Secret ns-1/child-cluster-deployer" in [item["what"] for item in result["clusters"][0]["removed"]]
