@@ -22,6 +22,7 @@ from clusternet_engine.kube.resources import BASES, DESCRIPTIONS, HELM_RELEASES,
 from clusternet_engine.model import constants as names
 from clusternet_engine.model.addresses import repository_rule
 from clusternet_engine.model.dialling import Destination
+from clusternet_engine.model.shapes import complete
 
 _NAMESPACE_INDEX = "namespace"
 _WORKERS = 20
@@ -96,7 +97,7 @@ class AgentPublisher:
         own = self._child.config
         config = replace(own, token=token, token_file=None, exec_command=None, client_certificate=None, client_key=None)
         informers = {
-            resource: Informer(self._parent, resource, namespace=self._parent_namespace)
+            resource: Informer(self._parent, resource, namespace=self._parent_namespace, complete=complete)
             for resource in (MANAGED_CLUSTERS, BASES, DESCRIPTIONS, HELM_RELEASES)
         }
         for resource in (MANAGED_CLUSTERS, DESCRIPTIONS, HELM_RELEASES):

@@ -29,6 +29,7 @@ from clusternet_engine.listening import recognize
 from clusternet_engine.logs import REFUSALS_LOGGED, Sparingly
 from clusternet_engine.model.gateway import Entrance, split_path
 from clusternet_engine.model.proxying import direct_path, headers_to_parent, impersonates, upgrade_protocol
+from clusternet_engine.model.shapes import complete
 
 FIRST_LIST = 30.0
 """Seconds within which the ManagedClusters must have been listed."""
@@ -62,6 +63,7 @@ class Gateway:
             namespace=settings.namespace,
             label_selector=settings.label_selector,
             keep=lambda cluster: not settings.names or cluster["metadata"]["name"] in settings.names,
+            complete=complete,
         )
         self._changed = asyncio.Event()
         self._clusters.add_handler(self._on_cluster)

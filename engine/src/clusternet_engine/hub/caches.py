@@ -36,6 +36,7 @@ from clusternet_engine.kube.resources import (
 from clusternet_engine.model import constants as names
 from clusternet_engine.model.feeds import chart_feed, feed_reference, feed_references, manifest_references
 from clusternet_engine.model.names import cluster_object_name
+from clusternet_engine.model.shapes import complete
 
 BY_CLUSTER = "cluster"
 """Index by cluster ID."""
@@ -65,8 +66,8 @@ class Caches:
     """
 
     def __init__(self, client: Client, *, reserved_namespace: str) -> None:
-        self.requests = Informer(client, CLUSTER_REGISTRATION_REQUESTS)
-        self.clusters = Informer(client, MANAGED_CLUSTERS)
+        self.requests = Informer(client, CLUSTER_REGISTRATION_REQUESTS, complete=complete)
+        self.clusters = Informer(client, MANAGED_CLUSTERS, complete=complete)
         self.namespaces = Informer(client, NAMESPACES)
         self.accounts = Informer(client, SERVICE_ACCOUNTS, label_selector=_OF_CLUSTERS)
         self.tokens = Informer(client, SECRETS, label_selector=_OF_CLUSTERS, field_selector=_SERVICE_ACCOUNT_TOKENS)
@@ -80,8 +81,8 @@ class Caches:
         self.charts = Informer(client, HELM_CHARTS)
         self.globalizations = Informer(client, GLOBALIZATIONS)
         self.localizations = Informer(client, LOCALIZATIONS)
-        self.inventories = Informer(client, FEED_INVENTORIES)
-        self.bases = Informer(client, BASES)
+        self.inventories = Informer(client, FEED_INVENTORIES, complete=complete)
+        self.bases = Informer(client, BASES, complete=complete)
         self.descriptions = Informer(client, DESCRIPTIONS)
         self.releases = Informer(client, HELM_RELEASES)
         self.requests.add_index(BY_NAMESPACE, _dedicated_namespaces)

@@ -42,6 +42,7 @@ class Informer:
 
     :param namespace: ``None`` = all namespaces.
     :param keep: whether an object shall be known, where no selector can tell the server.
+    :param complete: adds to an object what its readers rely on, as it arrives; must not raise.
     """
 
     def __init__(
@@ -53,8 +54,10 @@ class Informer:
         label_selector: str | None = None,
         field_selector: str | None = None,
         keep: Callable[[Object], bool] = lambda obj: True,
+        complete: Callable[[Object], None] = lambda obj: None,
     ) -> None:
         self._keep = keep
+        self._complete = complete
         self._client = client
         self._resource = resource
         self._namespace = namespace
@@ -172,6 +175,7 @@ class Informer:
         metrics.INFORMER_LISTS.labels(self._resource.plural).inc()
         for obj in listed.items:
             obj["metadata"].pop("managedFields", None)
+            self._complete(obj)
         changes = self._cache.replace(filter(self._keeps, listed.items))
         self._resource_version = listed.resource_version
         self._synced.set()
@@ -213,6 +217,7 @@ class Informer:
         if event.type == "BOOKMARK":
             return
         event.object["metadata"].pop("managedFields", None)
+        self._complete(event.object)
         gone = event.type == "DELETED" or not self._keeps(event.object)
         self._emit(self._cache.remove(event.object) if gone else self._cache.put(event.object))
 

@@ -7,7 +7,7 @@ present generation of the Subscription, so that nobody takes the state of a form
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -17,7 +17,7 @@ from clusternet_engine.model import constants as names
 from clusternet_engine.model.bases import is_scheduled
 from clusternet_engine.model.conditions import find_condition, make_condition
 from clusternet_engine.model.descriptions import decode, rendered_feeds
-from clusternet_engine.model.feeds import feed_reference, is_chart
+from clusternet_engine.model.feeds import feed_reference, feed_text, is_chart
 from clusternet_engine.model.releases import release_name
 from clusternet_engine.model.rendering import Find, Problem, feed_problem
 from clusternet_engine.model.rendering_problems import noted_problems
@@ -28,6 +28,9 @@ MAX_DETAILS = 2000
 _MAX_TOLD = 5
 """Clusters that the message of a condition names."""
 _MAX_MESSAGE = 4096
+_MAX_REPLICAS = 2**31 - 1
+"""The largest number that the status of a Subscription takes; larger ones, or sums of them, can only be lies."""
+_MAX_GENERATION = 2**63 - 1
 
 _REPLICA_FIELDS = {
     ("apps/v1", "Deployment"): (
@@ -103,9 +106,10 @@ def parts_of(description: Object) -> list[Part]:
     for reference, text in zip(rendered_feeds(description), description["spec"].get("raw") or (), strict=True):
         obj = decode(text)
         if isinstance(obj, dict):
-            metadata = obj.get("metadata") or {}
-            key = (obj.get("apiVersion"), obj.get("kind"), metadata.get("namespace"), metadata.get("name"))
-            parts.append(Part(reference, tuple(part or "" for part in key), _wanted_replicas(obj)))  # type: ignore[arg-type]
+            metadata = obj["metadata"] if isinstance(obj.get("metadata"), dict) else {}
+            texts = (obj.get("apiVersion"), obj.get("kind"), metadata.get("namespace"), metadata.get("name"))
+            version, kind, namespace, name = (text if isinstance(text, str) else "" for text in texts)
+            parts.append(Part(reference, (version, kind, namespace, name), _wanted_replicas(obj)))
     return parts
 
 
@@ -157,10 +161,24 @@ def _judge(state: ClusterState, feeds: Sequence[Object], faulty: set[str]) -> _J
             judgement.deployed = False
         if current and status.get("phase") == names.DESCRIPTION_FAILURE:
             judgement.failures.append(printable(status.get("reason")) or "no reason was given")
+        judgement.failures += (f"the status it reports of {text} is malformed" for text in _malformed(description))
     judgement.rendered = (
         state.base["spec"]["feeds"] == feeds and not judgement.problems and wanted - faulty <= there <= wanted
     )
     return judgement
+
+
+def _malformed(description: Object) -> Iterator[str]:
+    """Yield the objects of a Description whose reported status isn't what any object has."""
+    for entry in (description.get("status") or {}).get("manifestStatuses") or ():
+        if not _is_readable(entry.get("observedStatus", {})):
+            yield feed_text(entry)
+
+
+def _is_readable(observed: Any) -> bool:
+    """Return whether what is reported as the status of an object can be one."""
+    conditions = observed.get("conditions") or [] if isinstance(observed, dict) else None
+    return isinstance(conditions, list) and all(isinstance(one, dict) for one in conditions)
 
 
 def _rendered(
@@ -231,6 +249,7 @@ def _feed_statuses(
         totals: Counter[str] = Counter()
         for detail in details:
             totals.update({key: n for key, n in detail.get("replicaStatus", {}).items() if key != "observedGeneration"})
+        totals = Counter({key: min(total, _MAX_REPLICAS) for key, total in totals.items()})
         if totals or any("replicaStatus" in detail for detail in details):
             summary["replicaStatus"] = dict(totals)
         shown = sorted(details, key=lambda detail: bool(detail["available"]))[:room] if len(details) > room else details
@@ -277,11 +296,17 @@ def _detail(feed: Object, state: ClusterState, seen: Mapping[str, list[tuple[Par
         fields = _REPLICA_FIELDS.get(part.key[:2])
         if fields and isinstance(observed, dict):
             counted = True
-            numbers.update({key: observed[key] for key in fields if isinstance(observed.get(key), int)})
-            if len(objects) == 1 and isinstance(observed.get("observedGeneration"), int):
+            numbers.update({key: observed[key] for key in fields if _is_count(observed.get(key), _MAX_REPLICAS)})
+            if len(objects) == 1 and _is_count(observed.get("observedGeneration"), _MAX_GENERATION):
                 numbers["observedGeneration"] = observed["observedGeneration"]
+    numbers = Counter({key: n if key == "observedGeneration" else min(n, _MAX_REPLICAS) for key, n in numbers.items()})
     detail["available"] = bool(objects) and all(_available(*entry) for entry in objects)
     return {**detail, "replicaStatus": dict(numbers)} if counted else detail
+
+
+def _is_count(value: Any, most: int) -> bool:
+    """Return whether a child reports a number that can be one."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= most
 
 
 def _available(part: Part, observed: Any, deployed: bool) -> bool:
@@ -292,7 +317,7 @@ def _available(part: Part, observed: Any, deployed: bool) -> bool:
     kind = part.key[1]
     if kind not in _AVAILABLE:
         return deployed
-    return isinstance(observed, dict) and _AVAILABLE[kind](observed, 1 if part.wanted is None else part.wanted)
+    return _is_readable(observed) and _AVAILABLE[kind](observed, 1 if part.wanted is None else part.wanted)
 
 
 def _all_replicas(status: Object, wanted: int) -> bool:
@@ -335,7 +360,7 @@ def _chart_available(feed: Object, state: ClusterState) -> bool:
 def _wanted_replicas(obj: Object) -> int | None:
     spec = obj.get("spec")
     replicas = spec.get("replicas") if isinstance(spec, dict) else None
-    return replicas if isinstance(replicas, int) else None
+    return replicas if _is_count(replicas, _MAX_REPLICAS) else None
 
 
 def _is_ready(cluster: Object | None) -> bool:

@@ -55,5 +55,7 @@ def merge_conditions(existing: Iterable[Object], new: Iterable[Object]) -> list[
 
 
 def find_condition(conditions: Iterable[Object] | None, kind: str) -> Object | None:
-    """Return the condition of this type, None where there is none."""
-    return next((condition for condition in conditions or () if condition.get("type") == kind), None)
+    """Return the condition of this type, None where there is none; what isn't a condition doesn't count."""
+    if not isinstance(conditions, list | tuple):
+        return None
+    return next((one for one in conditions if isinstance(one, dict) and one.get("type") == kind), None)

@@ -132,7 +132,7 @@ def rendered_feeds(description: Object) -> list[str]:
         except DocumentError:
             references = None
         if isinstance(references, list) and len(references) == len(raw):
-            return references
+            return [reference if isinstance(reference, str) else "" for reference in references]
     return [_reference_of(decode(text)) for text in raw]
 
 

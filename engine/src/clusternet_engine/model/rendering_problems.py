@@ -34,7 +34,8 @@ def noted_problems(base: Object) -> list[tuple[str, str]]:
     """Return reason and message of each problem that a Base keeps."""
     noted = _noted(base)
     try:
-        return [(problem["reason"], problem["message"]) for problem in read_json(noted or "[]")]
+        problems = read_json(noted or "[]")
+        return [(str(problem["reason"]), str(problem["message"])) for problem in problems]
     except (DocumentError, TypeError, KeyError):
         return []
 

@@ -1,8 +1,12 @@
 """What a Subscription's status tells of publishing."""
 
+import base64
 from datetime import UTC, datetime
 
+import orjson
 import pytest
+from arbitrary import json_objects, json_values
+from clusternet_engine.kube.decoding import encode
 from clusternet_engine.model import aggregation
 from clusternet_engine.model import constants as names
 from clusternet_engine.model.aggregation import ClusterState, aggregate, parts_of
@@ -11,6 +15,8 @@ from clusternet_engine.model.descriptions import build_generic, build_helm
 from clusternet_engine.model.feeds import feed_reference
 from clusternet_engine.model.releases import wanted_releases
 from clusternet_engine.model.rendering import render, source_references
+from hypothesis import given
+from hypothesis import strategies as st
 from publishing import chart, config_map, deployment, feed_of, manifest_of, native_namespace, subscription
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -385,3 +391,57 @@ def test_feeds_are_told_in_their_order():
     fleet = Fleet(config_map("b"), config_map("a"))
     assert [one["name"] for one in fleet.judge()["aggregatedStatuses"]] == ["b", "a"]
     assert feed_of(config_map("b")) in fleet.subscription["spec"]["feeds"]
+
+
+@pytest.mark.parametrize("conditions", [["not an object"], "text", 7, {"type": "Failed"}, [None]])
+def test_a_malformed_status_is_a_failure_of_its_cluster_alone(conditions):
+    fleet = Fleet(native("Job", "batch/v1"))
+    fleet.observe(0, {"conditions": conditions})
+    fleet.observe(1, {"conditions": [{"type": "Complete", "status": "True"}]})
+    (job,) = fleet.judge()["aggregatedStatuses"]
+    assert [detail["available"] for detail in job["feedStatusDetails"]] == [False, True]
+    assert fleet.says("Deployed") == (
+        "False",
+        "DeployFailed",
+        "one: the status it reports of Job default/x is malformed",
+    )
+
+
+@given(st.tuples(json_objects | json_values, json_objects), st.sampled_from(["Deployment", "DaemonSet", "Job"]))
+def test_whatever_clusters_report_the_api_server_takes_what_is_made_of_it(reported, kind):
+    """A number that no API server accepts, in one cluster's report, would keep the whole status from being written."""
+    fleet = Fleet(native(kind, "batch/v1" if kind == "Job" else "apps/v1"))
+    for index, status in enumerate(reported):
+        fleet.observe(index, status)
+    status = fleet.judge()
+    encode(status)
+    for entry in status["aggregatedStatuses"]:
+        for part in (entry["feedStatusSummary"], *entry["feedStatusDetails"]):
+            for name, number in part.get("replicaStatus", {}).items():
+                assert 0 <= number < (2**63 if name == "observedGeneration" else 2**31)
+
+
+def test_sums_of_lies_stay_numbers():
+    fleet = Fleet(native("Deployment"))
+    lies = {"replicas": 2**31 - 1, "readyReplicas": 2**31, "availableReplicas": -1, "updatedReplicas": True}
+    for index in (0, 1):
+        fleet.observe(index, lies)
+    (summary,) = (entry["feedStatusSummary"] for entry in fleet.judge()["aggregatedStatuses"])
+    assert summary["replicaStatus"] == {"replicas": 2**31 - 1}
+
+
+@pytest.mark.parametrize("notes", ["[[]]", "[{}]", "[1]", "[null]", '[{"a": 1}]'])
+def test_notes_of_feeds_that_are_no_texts_mean_no_feed(notes):
+    fleet = Fleet(config_map("a"))
+    fleet.states[0].descriptions[0]["metadata"]["annotations"][names.RENDERED_FEEDS_ANNOTATION] = notes
+    assert fleet.says("Rendered") == ("False", "Rendering", "Not yet rendered for one.")
+
+
+@pytest.mark.parametrize(
+    "obj", [{"metadata": "x"}, {"kind": [], "metadata": {"name": {}}}, {"spec": {"replicas": True}}]
+)
+def test_parts_that_are_no_objects_have_no_names(obj):
+    raw = [base64.b64encode(orjson.dumps(obj)).decode()]
+    (part,) = parts_of({"metadata": {}, "spec": {"deployer": "Generic", "raw": raw}})
+    assert part.key == ("", "", "", "")
+    assert part.wanted is None
