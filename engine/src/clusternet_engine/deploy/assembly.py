@@ -67,7 +67,9 @@ class Publishing:
             resource=HELM_RELEASES,
             informer=sources.releases,
             wanted=lambda release: True,
-            deployment=Releases(parent, Helm(helm_binary), repositories, PullSecrets(parent), recorder),
+            deployment=Releases(
+                parent, Helm(helm_binary, shared=side == "hub"), repositories, PullSecrets(parent), recorder
+            ),
             parent=parent,
             sources=sources,
             reach=reach,

@@ -18,6 +18,7 @@ import orjson
 
 from clusternet_engine.kube.config import ClusterConfig
 from clusternet_engine.kube.resources import Object
+from clusternet_engine.kube.slots import Slots
 from clusternet_engine.memory_files import descriptor_path, memory_file
 
 HISTORY = 5
@@ -40,11 +41,12 @@ class Helm:
 
     Args:
         binary: name or path of the program.
+        shared: whether it works for many clusters, of which none may hold all runs.
     """
 
-    def __init__(self, binary: str) -> None:
+    def __init__(self, binary: str, *, shared: bool = False) -> None:
         self._binary = binary
-        self._runs = asyncio.Semaphore(_RUNS)
+        self._runs = Slots(_RUNS, shared=shared)
         self._home: tempfile.TemporaryDirectory[str] | None = None
 
     async def run(
@@ -52,6 +54,7 @@ class Helm:
         config: ClusterConfig,
         arguments: Sequence[str],
         *,
+        subject: str,
         timeout: float,
         archive: bytes | None = None,
         values: Object | None = None,
@@ -61,6 +64,7 @@ class Helm:
         Args:
             config: how to reach the cluster.
             arguments: of the command; `{chart}` stands for the archive.
+            subject: for whom it is done; they take turns.
             timeout: seconds that Helm itself is told.
             archive: of the chart.
             values: given to the chart.
@@ -74,7 +78,7 @@ class Helm:
                 f"the program {self._binary} is not on the host of the hub or agent that deploys; "
                 "install Helm 3 there, or name it with --helm-binary"
             )
-        async with self._runs:
+        async with self._runs.of(subject):
             try:
                 with ExitStack() as stack:
                     files = [stack.enter_context(memory_file("kubeconfig", kubeconfig(config)))]

@@ -123,6 +123,8 @@ class Publisher:
             workers=workers,
             keys=lambda: map(object_key, filter(wanted, informer.items())),
             timeout=timeout,
+            # The hub works for many clusters, of which none may hold all workers; an agent only for one.
+            shared=side == "hub",
         )
         self._neighbours = Neighbours(informer, sources.namespace_index, wanted, self._controller.enqueue)
         informer.add_handler(self._on_object)

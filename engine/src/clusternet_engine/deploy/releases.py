@@ -231,7 +231,14 @@ class Releases:
         # Atomic runs may need their time twice: to fail, and to undo.
         await self._write(release, {"phase": f"pending-{verb}", "description": ""})
         async with place.objects.client.outside() as config:
-            await self._helm.run(config, arguments, timeout=2 * place.timeout, archive=archive, values=values)
+            await self._helm.run(
+                config,
+                arguments,
+                subject=place.subject,
+                timeout=2 * place.timeout,
+                archive=archive,
+                values=values,
+            )
         done = await self._record(place)
         if done is None:
             raise HelmFailed(f"helm {verb} has ended well, but {place.namespace} has no record of {place.name}")
@@ -284,7 +291,7 @@ class Releases:
         arguments = ["uninstall", place.name, "--namespace", place.namespace, "--timeout", f"{place.timeout}s"]
         arguments += ["--ignore-not-found", *(["--no-hooks"] if spec.get("disableHooks") else [])]
         async with place.objects.client.outside() as config:
-            await self._helm.run(config, arguments, timeout=place.timeout)
+            await self._helm.run(config, arguments, subject=place.subject, timeout=place.timeout)
 
     async def _failed(self, release: Object, place: _Place, reason: str, *, located: bool) -> None:
         try:

@@ -11,14 +11,14 @@ from clusternet_engine.hub.settings import Settings
 from clusternet_engine.kube.backoff import Backoff
 from clusternet_engine.kube.cache import Change
 from clusternet_engine.kube.client import Client
-from clusternet_engine.kube.controller import Controller
+from clusternet_engine.kube.controller import Controller, group_of
 from clusternet_engine.kube.errors import NotFound
 from clusternet_engine.kube.events import EventRecorder
 from clusternet_engine.kube.resources import HELM_CHARTS, Object, object_key, split_key
 from clusternet_engine.model import constants as names
 from clusternet_engine.model import features
 from clusternet_engine.model.addresses import repository_rule
-from clusternet_engine.model.charts import ChartMissing
+from clusternet_engine.model.charts import ChartMissing, repository_host
 
 NAME = "helmchart"
 
@@ -50,7 +50,12 @@ class Charts:
         self._secrets = PullSecrets(client)
         self._backoffs: dict[str, tuple[int, Backoff]] = {}
         self._controller = Controller(
-            NAME, self._reconcile, workers=_WORKERS, keys=lambda: map(object_key, caches.charts.items())
+            NAME,
+            self._reconcile,
+            workers=_WORKERS,
+            keys=lambda: map(object_key, caches.charts.items()),
+            groups=self._groups,
+            shared=True,
         )
         caches.charts.add_handler(self._on_chart)
         caches.add_registration_handler(self._on_registration)
@@ -70,6 +75,12 @@ class Charts:
     def _on_registration(self, namespace: str) -> None:
         for chart in self._caches.charts.by_index(BY_NAMESPACE, namespace):
             self._controller.enqueue(object_key(chart))
+
+    def _groups(self, key: str) -> tuple[str, ...]:
+        """Return whose charts a key takes turns with: those of its namespace, and those of the same repository."""
+        namespace, name = split_key(key)
+        chart = self._caches.charts.get(name, namespace)
+        return group_of(key), f"repository {repository_host(chart['spec']['repo']) if chart else ''}"
 
     async def _reconcile(self, key: str) -> float | None:
         namespace, name = split_key(key)

@@ -15,6 +15,7 @@ from clusternet_engine.hub.caches import Caches
 from clusternet_engine.hub.clients import Clients
 from clusternet_engine.hub.tunnels import Tunnels
 from clusternet_engine.kube.resources import Object
+from clusternet_engine.kube.slots import Slots
 from clusternet_engine.kube.tls import unverified_context
 from clusternet_engine.model.addresses import AddressRule
 from clusternet_engine.model.documents import DocumentError, read_json
@@ -51,7 +52,7 @@ class Predictors:
         self._rule = rule
         self._tunnels = tunnels
         self._clients = Clients(caches, self._client)
-        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._slots = Slots(AT_ONCE, shared=True)
 
     async def predict(self, cluster: Object, entries: Sequence[Object]) -> dict[str, int]:
         """Return by feed key how many more replicas a cluster has room for.
@@ -76,7 +77,7 @@ class Predictors:
         url = f"{address}{_PATH}"
         try:
             async with (
-                self._slots,
+                self._slots.of(cluster["metadata"]["namespace"]),
                 asyncio.timeout(TIMEOUT),
                 self._clients.of(way).post(
                     url,

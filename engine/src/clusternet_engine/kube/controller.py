@@ -19,6 +19,11 @@ RECONCILE_TIMEOUT = 300.0
 Reconcile = Callable[[str], Awaitable[float | None]]
 
 
+def group_of(key: str) -> str:
+    """The group of a key: its namespace, with what stands before it in queues of several kinds."""
+    return key.rpartition("/")[0]
+
+
 class Controller:
     """Calls ``reconcile`` for every key enqueued, never twice at once for one key.
 
@@ -31,7 +36,10 @@ class Controller:
     :param keys: gives the keys that every :meth:`run` begins with.
     :param timeout: seconds after which a reconcile is cancelled and counts as failed; ``None`` =
         :data:`RECONCILE_TIMEOUT`.
-    :param priority: of a key; those that wait for a worker come out by it, the highest first.
+    :param priority: of a key; those of a group that wait for a worker come out by it, the highest first.
+    :param groups: of a key; they take turns, see :class:`~clusternet_engine.kube.queue.WorkQueue`.
+    :param shared: whether a group may hold no more than half of what others leave free of the workers, since work on
+        it may wait long for something outside.
     """
 
     def __init__(
@@ -43,6 +51,8 @@ class Controller:
         keys: Callable[[], Iterable[str]] = tuple,
         priority: Callable[[str], int] = lambda key: 0,
         timeout: float | None = None,
+        groups: Callable[[str], tuple[str, ...]] = lambda key: (group_of(key),),
+        shared: bool = False,
     ) -> None:
         self.name = name
         self._reconcile = reconcile
@@ -50,8 +60,13 @@ class Controller:
         self._keys = keys
         self._priority = priority
         self._timeout = timeout
-        self._queue: WorkQueue[str] = WorkQueue(priority)
+        self._groups = groups
+        self._shared = shared
+        self._queue = self._new_queue()
         metrics.QUEUE_DEPTH.labels(name).set_function(lambda: len(self._queue))
+
+    def _new_queue(self) -> WorkQueue[str]:
+        return WorkQueue(self._priority, self._groups, self._workers if self._shared else None)
 
     def enqueue(self, key: str) -> None:
         """Reconcile a key soon; keys enqueued before :meth:`run` wait for it, those after its end are dropped."""
@@ -64,7 +79,7 @@ class Controller:
     async def run(self) -> None:
         """Work until cancelled; may be called again afterwards."""
         if self._queue.is_shut_down:
-            self._queue = WorkQueue(self._priority)
+            self._queue = self._new_queue()
         for key in self._keys():
             self._queue.add(key)
         try:

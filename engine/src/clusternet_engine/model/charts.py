@@ -106,6 +106,14 @@ def find_tag(tags: Iterable[str], chart: OciChart, version: str) -> str:
     raise ChartMissing(f"{chart.host}/{chart.name} has no tag {version}")
 
 
+def repository_host(repo: str) -> str:
+    """Return the server of a repository, as far as its URL tells one."""
+    try:
+        return urlsplit(repo).netloc.lower()
+    except ValueError:
+        return repo
+
+
 def same_origin(one: str, other: str) -> bool:
     """Return whether two URLs lead to the same server: credentials for one may be sent to the other."""
     first, second = urlsplit(one), urlsplit(other)

@@ -6,6 +6,7 @@ import pytest
 from aiohttp import web
 from clusternet_engine.hub import predictors
 from clusternet_engine.hub.predictors import PredictionFailed, Predictors
+from clusternet_engine.kube.slots import Slots
 from clusternet_engine.model.addresses import parse_destinations, push_rule
 
 ENTRY = {
@@ -168,9 +169,15 @@ async def test_a_cluster_without_status(asking):
 
 
 async def test_many_are_asked_at_once_but_not_all(server, asking, monkeypatch):
-    monkeypatch.setattr(asking, "_slots", asyncio.Semaphore(5))
+    monkeypatch.setattr(asking, "_slots", Slots(5, shared=True))
     server.pause = 0.02
     await asyncio.gather(*(asking.predict(cluster(server.address), [ENTRY]) for _ in range(20)))
+    assert server.busiest == 2, "a cluster leaves most of it to others"
+    asked = [cluster(server.address) for _ in range(20)]
+    for number, one in enumerate(asked):
+        one["metadata"] = {**one["metadata"], "namespace": f"ns-{number}"}
+        one["spec"] = {"clusterId": f"id-{number}"}
+    await asyncio.gather(*(asking.predict(one, [ENTRY]) for one in asked))
     assert server.busiest == 5
 
 

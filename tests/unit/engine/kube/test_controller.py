@@ -140,3 +140,42 @@ async def test_can_be_cancelled_in_the_middle() -> None:
     async with running(controller):
         controller.enqueue("a")
         await asyncio.wait_for(started.wait(), 10)
+
+
+async def test_what_one_namespace_waits_for_holds_up_no_other(until: Until) -> None:
+    """A cluster whose API is slow, or a repository that is silent, keeps a part of the workers busy, never all."""
+    worked: list[str] = []
+    waiting: list[str] = []
+
+    async def reconcile(key: str) -> None:
+        if key.startswith("slow"):
+            waiting.append(key)
+            await asyncio.Event().wait()
+        worked.append(key)
+
+    controller = Controller("shared", reconcile, workers=6, shared=True)
+    async with running(controller):
+        for number in range(50):
+            controller.enqueue(f"slow/{number}")
+        await until(lambda: len(waiting) == 2)
+        for number in range(20):
+            controller.enqueue(f"quick-{number % 4}/{number}")
+        await until(lambda: len(worked) == 20)
+        assert len(waiting) == 2
+
+
+async def test_the_mass_of_one_namespace_holds_up_no_other(until: Until) -> None:
+    worked: list[str] = []
+
+    async def reconcile(key: str) -> None:
+        worked.append(key)
+        await asyncio.sleep(0)
+
+    controller = Controller("turns", reconcile, workers=1)
+    for number in range(500):
+        controller.enqueue(f"mass/{number}")
+    controller.enqueue("small/1")
+    controller.enqueue("cluster-scoped")
+    async with running(controller):
+        await until(lambda: len(worked) == 502)
+    assert {"small/1", "cluster-scoped"} <= set(worked[:3])

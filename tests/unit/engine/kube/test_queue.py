@@ -259,3 +259,117 @@ async def test_b3_15_a_key_that_failed_comes_after_fresh_ones():
     queue.add(failed)
     queue.done(failed)
     assert [await queue.get(), await queue.get()] == ["fresh", "failed"]
+
+
+GROUPED = st.tuples(st.sampled_from("ABCDE"), st.integers(0, 5)).map(lambda pair: f"{pair[0]}{pair[1]}")
+
+
+def by_first_letter(key: str) -> tuple[str, ...]:
+    return (key[0],)
+
+
+async def taken(queue: WorkQueue[str]) -> str | None:
+    """Return the next key; None if there is none for now."""
+    task = asyncio.ensure_future(queue.get())
+    await asyncio.sleep(0)
+    if task.done():
+        return task.result()
+    task.cancel()
+    await asyncio.wait((task,))
+    return None
+
+
+@given(st.lists(GROUPED, unique=True, min_size=1), st.lists(st.lists(GROUPED, max_size=3), max_size=30))
+def test_every_group_has_its_turn(first: list[str], later: list[list[str]]) -> None:
+    """However many keys others add meanwhile, a group waits for at most one key of each of the others."""
+
+    async def work() -> None:
+        queue: WorkQueue[str] = WorkQueue(groups=by_first_letter)
+        waiting = dict.fromkeys(first)
+        patience: dict[str, int] = {}
+        for key in first:
+            queue.add(key)
+        for added in [*later, *([[]] * 60)]:
+            for key in added:
+                queue.add(key)
+                waiting.setdefault(key)
+            key = await taken(queue)
+            if key is None:
+                assert not waiting
+                continue
+            assert key == next(one for one in waiting if one[0] == key[0]), "within a group the oldest comes first"
+            del waiting[key]
+            queue.done(key)
+            groups = {one[0] for one in waiting}
+            patience = {group: patience.get(group, 0) + 1 for group in groups if group != key[0]}
+            assert all(waited <= 5 for waited in patience.values())
+        assert not waiting
+
+    asyncio.run(work())
+
+
+@given(st.integers(1, 12), st.lists(st.tuples(st.sampled_from(["add", "get", "done"]), GROUPED), max_size=120))
+def test_a_group_holds_half_of_what_others_leave_free(workers: int, steps: list[tuple[str, str]]) -> None:
+    async def work() -> None:
+        queue: WorkQueue[str] = WorkQueue(groups=by_first_letter, workers=workers)
+        waiting: set[str] = set()
+        processing: list[str] = []
+        again: set[str] = set()
+        for step, key in steps:
+            if step == "add":
+                queue.add(key)
+                (again if key in processing else waiting).add(key)
+            elif step == "done" and processing:
+                done = processing.pop(0)
+                queue.done(done)
+                if done in again:
+                    again.remove(done)
+                    waiting.add(done)
+            elif step == "get" and len(processing) < workers:
+                held = [one[0] for one in processing]
+                free = workers - len(processing)
+                may = {one for one in waiting if not held.count(one[0]) or held.count(one[0]) < free // 2}
+                got = await taken(queue)
+                assert (got in may) if may else got is None
+                if got is not None:
+                    assert got not in processing
+                    waiting.remove(got)
+                    processing.append(got)
+                    held = [one[0] for one in processing]
+                    assert all(held.count(group) <= max(1, (workers + 2) // 3) for group in held)
+            assert len(queue) == len(waiting)
+
+    asyncio.run(work())
+
+
+async def test_who_waits_for_a_key_gets_one_when_its_group_may_have_a_worker_again() -> None:
+    queue: WorkQueue[str] = WorkQueue(groups=by_first_letter, workers=3)
+    for key in ("A1", "A2", "A3"):
+        queue.add(key)
+    assert [await taken(queue), await taken(queue)] == ["A1", None]
+    others = [asyncio.ensure_future(queue.get()) for _ in range(2)]
+    await asyncio.sleep(0)
+    queue.add("B1")
+    async with asyncio.timeout(5):
+        assert await others[0] == "B1"
+        assert not others[1].done()
+        queue.done("A1")
+        assert await others[1] == "A2"
+
+
+async def test_a_key_of_two_groups_counts_for_both() -> None:
+    queue: WorkQueue[str] = WorkQueue(groups=lambda key: tuple(key.split("@")), workers=4)
+    for key in ("ns1@host", "ns2@host", "ns3@host", "ns4@other"):
+        queue.add(key)
+    assert [await taken(queue) for _ in range(4)] == ["ns1@host", "ns4@other", None, None]
+    queue.done("ns1@host")
+    assert await taken(queue) == "ns2@host"
+
+
+async def test_all_who_wait_hear_of_the_end() -> None:
+    queue: WorkQueue[str] = WorkQueue(groups=by_first_letter, workers=3)
+    waiting = [asyncio.ensure_future(queue.get()) for _ in range(3)]
+    await asyncio.sleep(0)
+    queue.shut_down()
+    async with asyncio.timeout(5):
+        assert [type(result) for result in await asyncio.gather(*waiting, return_exceptions=True)] == [ShutDown] * 3
