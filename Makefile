@@ -31,7 +31,7 @@ test: .build/test build $(COLLECTION) ## Run every check and test
 unit integration molecule lint: .build/test build $(COLLECTION) ## (unit, integration, molecule, lint) run one part of the tests
 	@nox --tags $@
 
-fuzz: .build/test ## Let the tunnel read garbage for ten minutes
+fuzz: .build/test ## Let tunnels and all readers of foreign text read garbage for ten minutes
 	@nox --session fuzz
 
 bench: .build/test build $(COLLECTION) ## Measure, beside the figures to beat (PARTS="registration access publishing modules")

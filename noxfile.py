@@ -147,8 +147,9 @@ def unit(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def fuzz(session: nox.Session) -> None:
-    """The tunnel's decoder and sessions against whatever may arrive, for ten minutes or as `-- --seconds` says."""
-    session.run("python", "tests/fuzz/tunnel.py", *session.posargs)
+    """Tunnels, and all places where foreign text comes in, against whatever may arrive; `-- --seconds` of each."""
+    session.run("python", "tests/fuzz/tunnel.py", *(session.posargs or ("--seconds=120",)))
+    session.run("python", "tests/fuzz/foreign.py", *(session.posargs or ("--seconds=480",)))
 
 
 @nox.session(tags=["integration", "molecule"])

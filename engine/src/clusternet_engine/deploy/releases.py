@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -333,10 +332,10 @@ def _values(overrides: str | None) -> Object:
     try:
         text = base64.b64decode(overrides or "", validate=True)
         values = read_kubernetes(text)
-    except binascii.Error as error:
-        raise _BadValues(f"spec.overrides is not base64: {error}") from None
     except DocumentError as error:
         raise _BadValues(f"spec.overrides is {error}") from None
+    except ValueError as error:
+        raise _BadValues(f"spec.overrides is not base64: {error}") from None
     if values is not None and not isinstance(values, dict):
         raise _BadValues("spec.overrides is not a mapping")
     return values or {}

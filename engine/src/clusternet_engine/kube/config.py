@@ -102,7 +102,7 @@ class ClusterConfig:
             document = yaml.safe_load(path.read_bytes())
         except OSError as error:
             raise ConfigError(f"kubeconfig {path}: {error.strerror}") from None
-        except (yaml.YAMLError, UnicodeDecodeError):
+        except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError):
             raise ConfigError(f"kubeconfig {path}: not YAML") from None
         if not isinstance(document, dict):
             raise ConfigError(f"kubeconfig {path}: not a kubeconfig")
@@ -130,19 +130,19 @@ class ClusterConfig:
         for field_name in ("as", "as-uid", "as-groups", "as-user-extra"):
             if user.get(field_name):
                 raise ConfigError(f"{origin}: user field {field_name} is not supported; nobody can be impersonated")
-        token_file = user.get("tokenFile")
+        token_file = _text(user, "tokenFile", origin)
         return cls(
             server=str(cluster.get("server") or ""),
             ca_data=_pem(cluster, "certificate-authority", folder, origin),
-            token=user.get("token"),
+            token=_text(user, "token", origin),
             token_file=folder / token_file if token_file else None,
             client_certificate=_pem(user, "client-certificate", folder, origin),
             client_key=_pem(user, "client-key", folder, origin),
             exec_command=_exec_command(user["exec"], folder, origin) if user.get("exec") else None,
             insecure_skip_tls_verify=bool(cluster.get("insecure-skip-tls-verify")),
-            tls_server_name=cluster.get("tls-server-name"),
-            namespace=chosen.get("namespace") or "default",
-            proxy_url=cluster.get("proxy-url"),
+            tls_server_name=_text(cluster, "tls-server-name", origin),
+            namespace=_text(chosen, "namespace", origin) or "default",
+            proxy_url=_text(cluster, "proxy-url", origin),
         )
 
     @classmethod
@@ -177,28 +177,48 @@ def _named(document: Mapping[str, Any], plural: str, singular: str, name: Any, o
     raise ConfigError(f"{origin}: no {singular} named {name!r}")
 
 
+def _text(section: Mapping[str, Any], name: str, origin: str) -> str | None:
+    """Return a field that is a text, if it is there.
+
+    Raises:
+        ConfigError: it is something else.
+    """
+    value = section.get(name)
+    if value is not None and not isinstance(value, str):
+        raise ConfigError(f"{origin}: {name} is not a text")
+    return value
+
+
 def _pem(section: Mapping[str, Any], name: str, folder: Path, origin: str) -> bytes | None:
     if data := section.get(f"{name}-data"):
         try:
             return base64.b64decode(data, validate=True)
         except (binascii.Error, TypeError, ValueError):
             raise ConfigError(f"{origin}: {name}-data is not base64") from None
-    if file := section.get(name):
+    if file := _text(section, name, origin):
         try:
             return Path(folder, file).read_bytes()
         except OSError as error:
             raise ConfigError(f"{origin}: {name} {folder / file}: {error.strerror}") from None
+        except ValueError as error:
+            raise ConfigError(f"{origin}: {name}: {error}") from None
     return None
 
 
-def _exec_command(section: Mapping[str, Any], folder: Path, origin: str) -> ExecCommand:
-    command = str(section.get("command") or "")
-    if not command:
+def _exec_command(section: Any, folder: Path, origin: str) -> ExecCommand:
+    if not isinstance(section, dict) or not (command := str(section.get("command") or "")):
         raise ConfigError(f"{origin}: exec has no command")
+    args, env = section.get("args") or [], section.get("env") or []
+    if not isinstance(args, list) or not isinstance(env, list) or not all(map(_is_variable, env)):
+        raise ConfigError(f"{origin}: args of exec is a list, and env a list with name and value")
     return ExecCommand(
         api_version=str(section.get("apiVersion") or ""),
         command=str(folder / command) if "/" in command else command,
-        args=tuple(str(arg) for arg in section.get("args") or ()),
-        env={str(entry["name"]): str(entry["value"]) for entry in section.get("env") or ()},
+        args=tuple(map(str, args)),
+        env={str(entry["name"]): str(entry["value"]) for entry in env},
         install_hint=str(section.get("installHint") or ""),
     )
+
+
+def _is_variable(entry: Any) -> bool:
+    return isinstance(entry, dict) and {"name", "value"} <= entry.keys()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Iterable, Mapping
 
 import orjson
@@ -47,7 +46,7 @@ def parse_objects(raw: Iterable[str]) -> list[Object]:
     for number, text in enumerate(raw):
         try:
             obj = read_json(base64.b64decode(text, validate=True))
-        except (binascii.Error, DocumentError) as error:
+        except ValueError as error:
             raise MalformedObject(f"entry {number} of spec.raw is {error}") from None
         if not is_object(obj):
             raise MalformedObject(f"entry {number} of spec.raw lacks apiVersion, kind or metadata.name")

@@ -132,7 +132,7 @@ def _checked(document: Any, operation: Any, number: int, left: Limits) -> Limits
     else:
         return left
     OBJECT.check(0, 0, depth + weight.depth)
-    if operation["op"] not in ("copy", "move"):
+    if operation.get("op") not in ("copy", "move"):
         return left
     left = left.without(weight)
     if left.nodes < 0 or left.size < 0:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from clusternet_engine.kube.nesting import MAX_DEPTH, is_incomplete
 from clusternet_engine.kube.resources import Object
 from clusternet_engine.model import constants as names
+from clusternet_engine.model.applied import is_object
 from clusternet_engine.model.feeds import chart_feed, feed_reference, feed_text, is_chart, manifest_references
 from clusternet_engine.model.overrides import Override, OverrideError, applicable, override_chart, override_native
 from clusternet_engine.model.uid_labels import without_uid_labels
@@ -16,6 +17,7 @@ FEED_MISSING = "FeedMissing"
 VERIFYING_CHART = "VerifyingHelmChart"
 CHART_NOT_FOUND = "HelmChartNotFound"
 OVERRIDE_FAILED = "OverrideFailed"
+MALFORMED = "Malformed"
 TOO_LARGE = "TooLarge"
 TOO_DEEP = "TooDeep"
 
@@ -94,6 +96,10 @@ def render(
             rendering.problems.append(problem)
             continue
         sources = find(feed)
+        if not is_chart(feed) and not all(is_object(source.get("template")) for source in sources):
+            message = f"the Manifest of {feed_text(feed)} holds no object with apiVersion, kind and metadata.name."
+            rendering.problems.append(Problem(feed, MALFORMED, message))
+            continue
         try:
             overrides = [
                 list(applicable(source_references(source), localizations, globalizations, clusters_labels))

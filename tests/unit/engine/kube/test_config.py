@@ -80,6 +80,10 @@ def test_context_is_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         ({"users": [{"name": "u", "user": {"client-key-data": "eA=="}}]}, "must be given together"),
         ({"users": [{"name": "u", "user": {"client-key": "nowhere"}}]}, "client-key .*nowhere: No such file"),
         ({"users": [{"name": "u", "user": {"exec": {"args": []}}}]}, "exec has no command"),
+        ({"users": [{"name": "u", "user": {"exec": "aws"}}]}, "exec has no command"),
+        ({"users": [{"name": "u", "user": {"exec": {"command": "a", "env": [{"name": "A"}]}}}]}, "env a list"),
+        ({"users": [{"name": "u", "user": {"token": 1}}]}, "token is not a text"),
+        ({"users": [{"name": "u", "user": {"client-key": "\0"}}]}, "client-key"),
     ],
 )
 def test_bad_kubeconfigs_are_named(tmp_path: Path, change: dict[str, Any], complaint: str) -> None:

@@ -230,6 +230,7 @@ def test_what_is_no_json_patch_is_told_from_what_does_not_fit():
         [{"op": "fly", "path": "/a"}],
         [{"op": "add", "path": 1}],
         [{"op": [], "path": "/a"}],
+        [{"path": "/a", "value": 1}],
     ):
         with pytest.raises(MalformedPatch):
             json_patch({}, operations)

@@ -69,6 +69,15 @@ def rendered(base, *objects, locals_=()):
 # Rendering
 
 
+@pytest.mark.parametrize("template", [[], "x", {}, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": []}])
+def test_a_manifest_that_holds_no_object_leaves_other_feeds_alone(template):
+    whole, broken = config_map("whole"), config_map("broken")
+    sources = {"whole": manifest_of(whole), "broken": {**manifest_of(broken), "template": template}}
+    rendering = render([feed_of(broken), feed_of(whole)], lambda feed: [sources[feed["name"]]], [], [], [{}])
+    assert [problem.reason for problem in rendering.problems] == ["Malformed"]
+    assert [one.object["metadata"]["name"] for one in rendering.generic] == ["whole"]
+
+
 def test_rendering_keeps_the_order_of_the_feeds_and_drops_what_the_system_adds():
     web = deployment("web", "foo")
     web["metadata"] |= {"uid": "u", "managedFields": [{}], "annotations": {"a": "b"}}
