@@ -34,7 +34,7 @@ unit integration molecule lint: .build/test build $(COLLECTION) ## (unit, integr
 fuzz: .build/test ## Let tunnels and all readers of foreign text read garbage for ten minutes
 	@nox --session fuzz
 
-bench: .build/test build $(COLLECTION) ## Measure, beside the figures to beat (PARTS="registration access publishing modules")
+bench: .build/test build $(COLLECTION) ## Measure, beside the figures to beat (PARTS="registration access publishing modules hostile")
 	@python tests/bench/bench.py $(PARTS)
 
 lock: .build/test ## Pin the newest allowed versions of every package

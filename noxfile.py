@@ -21,7 +21,13 @@ ROOT = Path(__file__).parent
 DIST = ROOT / ".build" / "dist"
 COLLECTIONS = ROOT / ".build" / "collections"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "clusternet.core"
-BESIDE = ("tests/integration/crds", "tests/integration/engine", "tests/integration/lab", "tests/integration/plugins")
+BESIDE = (
+    "tests/integration/crds",
+    "tests/integration/engine",
+    "tests/integration/lab",
+    "tests/integration/plugins",
+    "tests/hostile",
+)
 """The half of the integration tests that runs beside the rest."""
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 

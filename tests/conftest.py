@@ -16,7 +16,7 @@ _COLLECTIONS = Path(__file__).parents[1] / ".build" / "collections"
 sys.path.insert(0, str(_SUPPORT))
 init_plugin_loader([str(_COLLECTIONS)])
 
-pytest_plugins = ["deployment"]
+pytest_plugins = ["deployment", "shared_lab"]
 
 # A busy machine is no reason to fail: no time limit for one example, and the same examples in every run.
 settings.register_profile("steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])

@@ -18,6 +18,7 @@ os.environ["ANSIBLE_COLLECTIONS_PATH"] = str(HERE.parents[1] / ".build" / "colle
 
 import access  # noqa: E402
 import fleet  # noqa: E402
+import hostility  # noqa: E402
 import inventory  # noqa: E402
 import registration  # noqa: E402
 import subscriptions  # noqa: E402
@@ -26,6 +27,7 @@ from access import Reach  # noqa: E402
 from audit import RequestCounter  # noqa: E402
 from clusternet_lab import Lab  # noqa: E402
 from deployment import CLUSTERS, Deployment  # noqa: E402
+from hostility import Hostility  # noqa: E402
 from inventory import Listing  # noqa: E402
 from programs import Programs  # noqa: E402
 from registration import Registration  # noqa: E402
@@ -194,6 +196,37 @@ def access_rows(found: Reach) -> Iterator[Row]:
     )
 
 
+def hostile_rows(found: Hostility) -> Iterator[Row]:
+    """Put what honest clusters notice under attack beside what they notice in quiet."""
+    quiet, attacked = found.quiet, found.attacked
+    for what, before, now in (
+        ("a changed object → child", quiet.published, attacked.published),
+        ("GET through the parent", quiet.reached, attacked.reached),
+        ("registration → Approved", quiet.registered, attacked.registered),
+    ):
+        yield Row(
+            f"{what}, under attack (median)",
+            f"{now * 1000:.0f} ms",
+            f"{now / before:.2f} × quiet ({before * 1000:.0f} ms)",
+            "≤ 1.5 × quiet",
+            now <= 1.5 * before,
+        )
+    yield Row(
+        "hub RSS at most, under attack",
+        f"{attacked.memory:.0f} MiB",
+        f"{attacked.memory / quiet.memory:.2f} × quiet ({quiet.memory:.0f} MiB); {found.attacks} attacks",
+        "≤ 1.5 × quiet",
+        attacked.memory <= 1.5 * quiet.memory,
+    )
+    yield Row(
+        "what honest users and clusters could not do meanwhile",
+        f"{len(attacked.failures)}",
+        "; ".join(attacked.failures)[:200],
+        "0",
+        not attacked.failures,
+    )
+
+
 def listing_rows(found: Listing) -> Iterator[Row]:
     """Put the listing of a fleet beside its floor."""
     pages = -(-found.size // PAGE)
@@ -258,11 +291,20 @@ def measure_modules(deployment: Deployment, console: Console) -> Iterator[Row]:
         yield from listing_rows(inventory.listing(parent, name, size, deployment.folder, counter, ROUNDS))
 
 
+def measure_hostile(deployment: Deployment, console: Console) -> Iterator[Row]:
+    """Attack a hub; one of its own, as a deployed one has other clusters."""
+    if deployment.deployed:
+        Programs(deployment).end()
+    console.log(f"attacking for {hostility.SECONDS:g} s")
+    yield from hostile_rows(hostility.hostility(deployment.lab, deployment.folder, hostility.SECONDS))
+
+
 PARTS: dict[str, Callable[[Deployment, Console], Iterator[Row]]] = {
     "registration": measure_registration,
     "access": measure_access,
     "publishing": measure_publishing,
     "modules": measure_modules,
+    "hostile": measure_hostile,
 }
 """In an order in which none disturbs the next."""
 
@@ -282,7 +324,9 @@ def main() -> None:
     """Make a lab, measure, print the table, remove the lab."""
     parser = ArgumentParser(description="Measure, beside the figures to beat.")
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"what to measure: {', '.join(PARTS)}; default: all")
-    wanted = parser.parse_args().parts
+    parser.add_argument("--seconds", type=float, default=hostility.SECONDS, help="of attack, in the part hostile")
+    arguments = parser.parse_args()
+    wanted, hostility.SECONDS = arguments.parts, arguments.seconds
     if unknown := set(wanted) - set(PARTS):
         parser.error(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     progress, out = Console(stderr=True), Console(width=None if sys.stdout.isatty() else 190)

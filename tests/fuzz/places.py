@@ -11,6 +11,7 @@ import base64
 import gzip
 import json
 import random
+import socket
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from clusternet_engine.kube import errors, watch
 from clusternet_engine.kube.client import PatchType
 from clusternet_engine.kube.config import ClusterConfig, ConfigError
 from clusternet_engine.model import (
+    addresses,
     aggregation,
     applied,
     documents,
@@ -337,6 +339,36 @@ def read_addresses(made: dict[str, Any]) -> object:
     return proxying.direct_target(made["url"])
 
 
+_HOSTS = (
+    "127.0.0.1", "127.1", "0x7f.1", "2130706433", "0177.0.0.1", "0", "::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1",
+    "::ffff:a9fe:a9fe", "169.254.169.254", "fe80::1%lo", "localhost", "LOCALHOST.", "10.0.0.1", "example.org",
+)  # fmt: skip
+
+
+def _address(chance: Chance) -> tuple[str, str, int]:
+    host = chance.choice(_HOSTS)
+    if chance.random() < 0.5:
+        host = material.damaged(chance, host.encode()).decode("latin-1")
+    url = chance.choice(("https://{}:6443", "https://{}", "http://{}/x?y=", "https://a@{}", "{}", "https://[{}]:1/#"))
+    return url.format(host), host, chance.choice((0, 1, 443, 6443, 65535, 99999))
+
+
+@place("addresses that others name", _address, ValueError)
+def judge_addresses(made: tuple[str, str, int]) -> object:
+    url, host, port = made
+    rules = addresses.push_rule(addresses.parse_destinations("*")), addresses.repository_rule("hub")
+    try:
+        resolved = socket.inet_ntoa(socket.inet_aton(host))
+    except (OSError, ValueError):
+        resolved = host
+    if resolved.startswith(("127.", "169.254.", "0.")):
+        assert not any(rule.allows(host, resolved, port) for rule in rules), f"{host} is allowed"
+    for rule in rules:
+        rule.may_allow(host, port)
+        rule.allows_name(host, port)
+    return addresses.api_server_url(url)
+
+
 _REQUEST = {
     "metadata": {"name": "clusternet-1"},
     "spec": {"clusterId": "1", "clusterName": "c", "clusterNamespace": "n", "clusterLabels": {"a": "b"}},
@@ -367,7 +399,7 @@ def read_leases(text: bytes) -> object:
 @place("answers of predictors", lambda chance: material.json_text(chance, {"replicas": {"default": 3}}),
        predictors.PredictionFailed)  # fmt: skip
 def read_predictions(body: bytes) -> object:
-    return predictors._room(body, "http://p")
+    return predictors._room(body)
 
 
 @place(

@@ -1,4 +1,4 @@
-"""The lab that integration tests run against.
+"""The lab that integration tests and hostile tests run against.
 
 ``CLUSTERNET_TEST_LAB=<name>`` takes an existing lab (made by ``python -m clusternet_lab up --name <name>``) and leaves
 it running: quick while developing. Otherwise one lab is made for the whole run and removed at its end.
