@@ -210,7 +210,12 @@ async def fake_cluster(
         MANAGED_CLUSTERS,
         {
             **_head(MANAGED_CLUSTERS, name, namespace),
-            "metadata": {"name": name, "namespace": namespace, "labels": registered},
+            "metadata": {
+                "name": name,
+                "namespace": namespace,
+                "labels": registered,
+                "annotations": {names.READS_VALUES_ANNOTATION: "true"},
+            },
             "spec": {"clusterId": identity, "clusterType": "StandardCluster", "syncMode": sync_mode},
         },
     )

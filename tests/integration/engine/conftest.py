@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,8 @@ import pytest
 from agent_site import AgentSite
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.config import ClusterConfig
-from clusternet_engine.kube.resources import SOCKETS
+from clusternet_engine.kube.errors import AlreadyExists, NotFound
+from clusternet_engine.kube.resources import CLUSTER_ROLE_BINDINGS, SOCKETS
 from clusternet_lab import Lab, programs
 from clusternet_lab.progress import Silent
 from hub_site import (
@@ -22,6 +23,7 @@ from hub_site import (
     install_api_services,
     remove_api_services,
 )
+from publishing import FakeCluster
 from publishing_site import PublishingSite
 from tunnel_site import TunnelHub, TunnelSite
 
@@ -123,6 +125,37 @@ async def site(lab: Lab, tmp_path: Path) -> AsyncIterator[AgentSite]:
         site = AgentSite(lab, child, parent, tmp_path)
         yield site
         await site.clean_up()
+
+
+@pytest.fixture
+async def pulled(hub: Any, site: AgentSite) -> AsyncIterator[Callable[..., Any]]:
+    """Starts an agent whose cluster is registered; returns the cluster."""
+
+    async def start(*flags: str) -> FakeCluster:
+        await site.prepare()
+        await _grant(site)
+        site.start(*flags)
+        await site.is_ready()
+        cluster = await site.managed_cluster()
+        metadata = cluster["metadata"]
+        return FakeCluster(metadata["name"], metadata["namespace"], cluster["spec"]["clusterId"])
+
+    yield start
+    with suppress(NotFound):
+        await site.child.delete(CLUSTER_ROLE_BINDINGS, site.name)
+
+
+async def _grant(site: AgentSite) -> None:
+    """Let the deployer's account do everything, as the role `agent` does."""
+    body = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": site.name},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [{"kind": "ServiceAccount", "name": "clusternet-app-deployer", "namespace": site.namespace}],
+    }
+    with suppress(AlreadyExists):
+        await site.child.create(CLUSTER_ROLE_BINDINGS, body)
 
 
 @pytest.fixture(scope="module")

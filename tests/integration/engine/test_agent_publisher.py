@@ -2,17 +2,15 @@
 
 import base64
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import suppress
-from typing import Any
 
 import aiohttp
 import pytest
 from agent_site import AgentSite
 from charts import ChartServer
-from clusternet_engine.kube.errors import AlreadyExists, NotFound
+from clusternet_engine.kube.errors import NotFound
 from clusternet_engine.kube.resources import (
-    CLUSTER_ROLE_BINDINGS,
     MANAGED_CLUSTERS,
     NAMESPACES,
     SECRETS,
@@ -21,42 +19,11 @@ from clusternet_engine.kube.resources import (
 )
 from deploying import Deployed, Release, exists, is_gone
 from hub_site import eventually
-from publishing import FakeCluster, config_map, deployment, native_namespace
+from publishing import config_map, deployment, native_namespace
 
 CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap", namespaced=True)
 DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment", namespaced=True)
 ALL = "AppPusher=true,Recovery=true,Predictor=true"
-
-
-@pytest.fixture
-async def pulled(hub: Any, site: AgentSite) -> AsyncIterator[Callable[..., Any]]:
-    """Starts an agent whose cluster is registered; returns the cluster."""
-
-    async def start(*flags: str) -> FakeCluster:
-        await site.prepare()
-        await grant(site)
-        site.start(*flags)
-        await site.is_ready()
-        cluster = await site.managed_cluster()
-        metadata = cluster["metadata"]
-        return FakeCluster(metadata["name"], metadata["namespace"], cluster["spec"]["clusterId"])
-
-    yield start
-    with suppress(NotFound):
-        await site.child.delete(CLUSTER_ROLE_BINDINGS, site.name)
-
-
-async def grant(site: AgentSite) -> None:
-    """Let the deployer's account do everything, as the role `agent` does."""
-    body = {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "ClusterRoleBinding",
-        "metadata": {"name": site.name},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
-        "subjects": [{"kind": "ServiceAccount", "name": "clusternet-app-deployer", "namespace": site.namespace}],
-    }
-    with suppress(AlreadyExists):
-        await site.child.create(CLUSTER_ROLE_BINDINGS, body)
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from clusternet_engine.kube.resources import (
     SERVICE_ACCOUNTS,
     SUBSCRIPTIONS,
 )
-from clusternet_engine.model.constants import APPS_GROUP, MANAGED_CLUSTER_ROLE
+from clusternet_engine.model.constants import APPS_GROUP, MANAGED_CLUSTER_ROLE, READS_VALUES_ANNOTATION
 from clusternet_engine.model.rbac import namespace_rules
 from hub_site import Applicant, acts_as_child, eventually, policies
 from publishing import chart, config_map, localization, subscription
@@ -201,6 +201,8 @@ async def test_a_child_writes_what_its_agent_writes(child, namespace, acting, pa
     assert (await acting.patch(MANAGED_CLUSTERS, name, labels, namespace))["metadata"]["labels"]["env"] == "prod"
     labels["metadata"]["labels"]["node.clusternet.io/gpu"] = None
     await acting.patch(MANAGED_CLUSTERS, name, labels, namespace)
+    reads = {"metadata": {"annotations": {READS_VALUES_ANNOTATION: "true"}}}
+    await acting.patch(MANAGED_CLUSTERS, name, reads, namespace)
     await make_description(parent, namespace)
     written = {
         "finalizers": [f"{APPS_GROUP}/finalizer"],

@@ -67,6 +67,7 @@ class Heartbeat:
         self._progress = progress
         self._cluster: Object | None = None
         self._refused: dict[str, str | None] = {}
+        self._says_what_it_reads = True
 
     async def run(self) -> None:
         """Post until cancelled.
@@ -108,7 +109,7 @@ class Heartbeat:
 
     async def _post(self, observation: Observation) -> None:
         for attempt in range(1, _CONFLICTS + 1):
-            cluster = self._cluster or await self._find()
+            cluster = await self._say_what_it_reads(self._cluster or await self._find())
             self._cluster = None
             conditions = merge_conditions(
                 (cluster.get("status") or {}).get("conditions") or [], [observation.condition]
@@ -124,6 +125,22 @@ class Heartbeat:
                 raise MembershipLost("the ManagedCluster is gone") from None
             self._cluster = await self._aggregate(cluster, observation)
             return
+
+    async def _say_what_it_reads(self, cluster: Object) -> Object:
+        """Tell the hub that this agent reads values of Secrets where the hub keeps them; Clusternet's own don't."""
+        metadata = cluster["metadata"]
+        known = (metadata.get("annotations") or {}).get(names.READS_VALUES_ANNOTATION) == "true"
+        if known or not self._says_what_it_reads:
+            return cluster
+        patch = {"metadata": {"annotations": {names.READS_VALUES_ANNOTATION: "true"}}}
+        try:
+            return await self._parent.patch(MANAGED_CLUSTERS, metadata["name"], patch, metadata["namespace"])
+        except NotFound:
+            raise MembershipLost("the ManagedCluster is gone") from None
+        except Forbidden as error:
+            self._says_what_it_reads = False
+            log.warning("the hub doesn't hear that this agent can read Secrets: %s", error)
+            return cluster
 
     async def _find(self) -> Object:
         found = await self._parent.list(

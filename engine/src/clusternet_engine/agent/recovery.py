@@ -15,6 +15,7 @@ from contextlib import suppress
 from clusternet_engine.deploy.discovery import KindUnknown
 from clusternet_engine.deploy.objects import Objects
 from clusternet_engine.deploy.statuses import Statuses
+from clusternet_engine.deploy.values import ValuesMissing, ValuesReader
 from clusternet_engine.kube.backoff import Backoff
 from clusternet_engine.kube.cache import Change
 from clusternet_engine.kube.client import Client
@@ -35,6 +36,7 @@ from clusternet_engine.model.applied import (
 from clusternet_engine.model.drift import drifted, outdated
 from clusternet_engine.model.feeds import feed_text
 from clusternet_engine.model.manifest_statuses import fitting, observed
+from clusternet_engine.model.secret_values import MalformedValues
 
 _WORKERS = 10
 _STATUS_INTERVAL = 1.0
@@ -65,6 +67,7 @@ class Recovery:
         self._watched: dict[Kind, Informer] = {}
         self._watching: dict[Kind, asyncio.Task[None]] = {}
         self._statuses = Statuses()
+        self._values = ValuesReader(parent)
         self._written: dict[str, float] = {}
         self._controller = Controller(
             "recovery", self._reconcile, workers=_WORKERS, keys=lambda: map(object_key, descriptions.items())
@@ -127,7 +130,12 @@ class Recovery:
         if description is None or not _is_deployed(description):
             return None
         owner = owner_text(namespace or "", name)
-        wanted = [prepare(obj, owner) for obj in _objects(description)]
+        try:
+            objects = await self._values.whole(_objects(description), namespace or "")
+        except (MalformedValues, ValuesMissing) as error:
+            log.info("%s: %s", key, error)
+            return None  # whoever deploys it tells
+        wanted = [prepare(obj, owner) for obj in objects]
         if lost := [obj for obj in wanted if self._is_lost(obj)]:
             return await self._restore(description, lost)
         return await self._tell(key, description, wanted)

@@ -9,9 +9,10 @@ from clusternet_engine.deploy.errors import DeployFailed
 from clusternet_engine.deploy.neighbours import Neighbours
 from clusternet_engine.deploy.objects import Objects, Outcome
 from clusternet_engine.deploy.statuses import Statuses
+from clusternet_engine.deploy.values import ValuesMissing, ValuesReader
 from clusternet_engine.kube.backoff import Backoff
 from clusternet_engine.kube.client import Client
-from clusternet_engine.kube.errors import Invalid, NotFound
+from clusternet_engine.kube.errors import Forbidden, Invalid, NotFound
 from clusternet_engine.kube.events import EventRecorder
 from clusternet_engine.kube.resources import DESCRIPTIONS, Object, object_key
 from clusternet_engine.model import constants as names
@@ -31,6 +32,7 @@ from clusternet_engine.model.applied import (
 )
 from clusternet_engine.model.descriptions import rendered_feeds
 from clusternet_engine.model.feeds import feed_reference, feed_references, feed_text
+from clusternet_engine.model.secret_values import MalformedValues
 
 MAX_REASON = 4096
 """Characters of `status.reason`."""
@@ -53,6 +55,7 @@ class Descriptions:
     def __init__(self, parent: Client, recorder: EventRecorder) -> None:
         self._parent = parent
         self._recorder = recorder
+        self._values = ValuesReader(parent)
         self._statuses = Statuses()
         self._remembered: dict[str, list[Object]] = {}
         self._looks: dict[str, Backoff] = {}
@@ -72,10 +75,14 @@ class Descriptions:
         metadata = description["metadata"]
         owner = owner_text(metadata["namespace"], metadata["name"])
         try:
-            wanted = [prepare(obj, owner) for obj in parse_objects(description["spec"].get("raw") or ())]
-        except MalformedObject as error:
+            objects_of_it = parse_objects(description["spec"].get("raw") or ())
+            wanted = [prepare(obj, owner) for obj in await self._values.whole(objects_of_it, metadata["namespace"])]
+        except (Forbidden, MalformedObject, MalformedValues) as error:
             await self._failed(description, str(error))
             raise DeployFailed(str(error)) from None
+        except ValuesMissing as error:
+            await self._write(description, names.DESCRIPTION_PENDING, str(error))
+            raise self._waits(description, str(error)) from None
         references = [reference(obj) for obj in wanted]
         before = self._known(description)
         everything = union(before, references)

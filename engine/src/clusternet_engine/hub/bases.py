@@ -1,7 +1,12 @@
-"""Renders Bases into Descriptions (spec/03 §6, §7.3, §9)."""
+"""Renders Bases into Descriptions (spec/03 §6, §7.3, §9).
+
+The values of Secrets are kept beside a Description, in Secrets that it names: they are written before it, written again
+when somebody removes one, and removed when it names them no longer.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -19,6 +24,7 @@ from clusternet_engine.hub.caches import (
 )
 from clusternet_engine.hub.marks import lacks, mark, release
 from clusternet_engine.hub.settings import Settings
+from clusternet_engine.hub.values import ValuesKey
 from clusternet_engine.kube.cache import Change
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.controller import Controller
@@ -28,6 +34,7 @@ from clusternet_engine.kube.parallel import run_all
 from clusternet_engine.kube.resources import (
     BASES,
     DESCRIPTIONS,
+    SECRETS,
     SUBSCRIPTIONS,
     Object,
     Resource,
@@ -43,6 +50,7 @@ from clusternet_engine.model.bases import (
     is_divided,
     is_replica_localization,
     lists_all_feeds,
+    owner_reference,
     replica_localizations,
 )
 from clusternet_engine.model.descriptions import (
@@ -67,8 +75,10 @@ from clusternet_engine.model.rendering import (
     render,
     rendered_chart_source,
     source_references,
+    withhold_secrets,
 )
 from clusternet_engine.model.rendering_problems import problems_patch
+from clusternet_engine.model.secret_values import Seal, unreadable
 from clusternet_engine.model.uid_labels import uid_label, without_uid_labels
 from clusternet_engine.threads import Threads
 
@@ -101,6 +111,7 @@ class Bases:
         self._publishers = settings.publishers
         self._unasked: set[str] = set()
         """Bases that aren't rendered, because nobody asks for all that they bring."""
+        self._key = ValuesKey(client, settings.reserved_namespace) if settings.references_values else None
         self._controller = Controller(
             NAME, self._reconcile, workers=settings.workers, keys=lambda: map(object_key, caches.bases.items())
         )
@@ -118,6 +129,7 @@ class Bases:
         caches.add_registration_handler(self._on_registration)
         caches.descriptions.add_handler(self._on_description)
         caches.releases.add_handler(self._on_release)
+        caches.description_values.add_handler(self._on_values)
 
     async def run(self) -> None:
         """Work until cancelled, with feature gate Deployer; begins with all Bases there are."""
@@ -179,9 +191,11 @@ class Bases:
         before, after = (
             (cluster or {}).get("metadata", {}).get("labels") or {} for cluster in (change.old, change.new)
         )
+        namespace = change.object["metadata"]["namespace"]
+        if self._key and unreadable(change.old) != unreadable(change.new):
+            self._enqueue(self._caches.bases.by_index(BY_NAMESPACE, namespace))
         if before == after or change.old is None or change.new is None:
             return
-        namespace = change.object["metadata"]["namespace"]
         for globalization in self._caches.globalizations.items():
             feed = globalization["spec"].get("feed")
             if feed and is_urgent(globalization) and selects_differently(globalization, before, after):
@@ -196,6 +210,11 @@ class Bases:
         A change may be an old one of ours that the cache shows late: then what followed was decided without it.
         """
         if change.new is None or (change.old is not None and change.old["spec"] != change.new["spec"]):
+            self._enqueue_owner(change.object)
+
+    def _on_values(self, change: Change) -> None:
+        """Values that are gone are written again if they are wanted."""
+        if change.new is None:
             self._enqueue_owner(change.object)
 
     def _on_release(self, change: Change) -> None:
@@ -344,9 +363,13 @@ class Bases:
         labels = [cluster["metadata"].get("labels") or {}] if cluster else []
         sources = {id(feed): self._caches.feed_objects(feed) for feed in feeds}
         inputs = (feeds, lambda feed: sources[id(feed)], localizations, globalizations, labels)
-        if not (localizations or globalizations):
-            return render(*inputs)
-        return await self._threads.run(namespace, _RENDER_TIMEOUT, render, *inputs)
+        if localizations or globalizations:
+            rendering = await self._threads.run(namespace, _RENDER_TIMEOUT, render, *inputs)
+        else:
+            rendering = render(*inputs)
+        if self._key and (why := unreadable(cluster)):
+            withhold_secrets(rendering, feeds, why)
+        return rendering
 
     def _localizations(self, namespace: str, feeds: list[Object]) -> list[Object]:
         find = self._caches.localizations.by_index
@@ -367,17 +390,42 @@ class Bases:
         """Bring both Descriptions of a Base in line with what was rendered."""
         namespace = base["metadata"]["namespace"]
         waits: list[float] = []
+        build_native = partial(build_generic, seal=await self._seal(base))
 
         async def write(name: str, build: Callable[[Object, Rendering, Object | None], Built]) -> None:
             before = self._caches.descriptions.get(name, namespace)
             built = build(base, rendering, before)
             rendering.problems += built.problems
+            if build is not build_helm:
+                await self._keep_values(namespace, built)
             if again := await self._write_one(base, built.description, before):
                 waits.append(again)
+            if build is not build_helm:
+                await self._clean_values(base, built)
 
-        works = (partial(write, generic_name(base), build_generic), partial(write, helm_name(base), build_helm))
+        works = (partial(write, generic_name(base), build_native), partial(write, helm_name(base), build_helm))
         await run_all(works, at_once=len(works))
         return min(waits, default=None)
+
+    async def _seal(self, base: Object) -> Seal | None:
+        """Return what takes the values out of the Secrets for a cluster; None if they stay in."""
+        namespace = base["metadata"]["namespace"]
+        if self._key is None or unreadable(self._caches.cluster_in(namespace)):
+            return None
+        return Seal(await self._key.get(), namespace, owner_reference(base))
+
+    async def _keep_values(self, namespace: str, built: Built) -> None:
+        """Write the Secrets with values that a Description refers to."""
+        for name, secret in built.values.items():
+            if secret is not None and self._caches.description_values.get(name, namespace) is None:
+                with contextlib.suppress(AlreadyExists):
+                    await self._client.create(SECRETS, secret)
+
+    async def _clean_values(self, base: Object, built: Built) -> None:
+        """Remove the Secrets with values that the Description of a Base no longer refers to."""
+        for secret in self._caches.description_values.by_index(BY_OWNER, base["metadata"]["uid"]):
+            if secret["metadata"]["name"] not in built.values:
+                await self._delete(SECRETS, secret)
 
     async def _write_one(self, base: Object, wanted: Object, before: Object | None) -> float | None:
         if before is None:
@@ -421,10 +469,12 @@ class Bases:
             return
 
     async def _finish(self, base: Object) -> None:
-        """Send the Descriptions of a Base after it, and let it go; it doesn't wait for them."""
+        """Send the Descriptions of a Base, and their values, after it, and let it go; it doesn't wait for them."""
         for description in self._caches.descriptions.by_index(BY_OWNER, base["metadata"]["uid"]):
             if not description["metadata"].get("deletionTimestamp"):
                 await self._delete(DESCRIPTIONS, description)
+        for secret in self._caches.description_values.by_index(BY_OWNER, base["metadata"]["uid"]):
+            await self._delete(SECRETS, secret)
         await release(self._client, BASES, base, (names.FINALIZER,))
 
     # Problems

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from clusternet_engine.hub.manifests import Manifests
 from clusternet_engine.kube.cache import Change
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.faults import Listener
@@ -48,12 +49,16 @@ BY_OWNER = "owner"
 """Index of Descriptions and HelmReleases by the UID of what they belong to."""
 BY_NAMESPACE_AND_FEED = "namespace and feed"
 """Index by `namespaced_reference`, of Bases and Localizations."""
+BY_MANIFEST = "manifest"
+"""Index of Secrets with values by the name of the Manifest that they are of."""
 BY_FEED = "feed"
 """Index by `feed_reference`: of the objects a feed means, and of those that list or override a feed."""
 
 _OF_CLUSTERS = f"{names.CREATED_BY_LABEL}={names.CREATED_BY_AGENT},{names.CLUSTER_ID_LABEL}"
 _RBAC_DEFAULTS = f"{names.BOOTSTRAPPING_LABEL}={names.RBAC_DEFAULTS}"
 _SERVICE_ACCOUNT_TOKENS = f"type={names.SERVICE_ACCOUNT_TOKEN_TYPE}"
+_MANIFEST_VALUES = f"type={names.MANIFEST_VALUES_TYPE}"
+_DESCRIPTION_VALUES = f"type={names.DESCRIPTION_VALUES_TYPE}"
 _CHILD_CREDENTIALS = f"metadata.name={names.CHILD_DEPLOYER_SECRET}"
 
 
@@ -77,7 +82,10 @@ class Caches:
         self.roles = Informer(client, ROLES, label_selector=_RBAC_DEFAULTS)
         self.role_bindings = Informer(client, ROLE_BINDINGS, label_selector=_RBAC_DEFAULTS)
         self.subscriptions = Informer(client, SUBSCRIPTIONS)
-        self.manifests = Informer(client, MANIFESTS, namespace=reserved_namespace)
+        self.stored_manifests = Informer(client, MANIFESTS, namespace=reserved_namespace)
+        self.manifest_values = Informer(client, SECRETS, namespace=reserved_namespace, field_selector=_MANIFEST_VALUES)
+        self.manifests = Manifests(self.stored_manifests, self.manifest_values)
+        self.description_values = Informer(client, SECRETS, field_selector=_DESCRIPTION_VALUES, metadata_only=True)
         self.charts = Informer(client, HELM_CHARTS)
         self.globalizations = Informer(client, GLOBALIZATIONS)
         self.localizations = Informer(client, LOCALIZATIONS)
@@ -108,8 +116,9 @@ class Caches:
         self.subscriptions.add_index(BY_UID, lambda subscription: (subscription["metadata"]["uid"],))
         self.bases.add_index(BY_NAMESPACE_AND_FEED, lambda base: _namespaced(base, _feeds_listed(base)))
         self.localizations.add_index(BY_NAMESPACE_AND_FEED, lambda one: _namespaced(one, _feeds_overridden(one)))
-        for informer in (self.descriptions, self.releases):
+        for informer in (self.descriptions, self.releases, self.description_values):
             informer.add_index(BY_OWNER, _owners)
+        self.manifest_values.add_index(BY_MANIFEST, _manifests_kept)
         self.localizations.add_index(BY_SUBSCRIPTION, _subscriptions_divided)
         self.manifests.add_index(BY_FEED, manifest_references)
         self.charts.add_index(BY_FEED, lambda chart: (feed_reference(chart_feed(chart)),))
@@ -125,7 +134,9 @@ class Caches:
             "roles": self.roles,
             "rolebindings": self.role_bindings,
             "subscriptions": self.subscriptions,
-            "manifests": self.manifests,
+            "manifests": self.stored_manifests,
+            "values of manifests": self.manifest_values,
+            "values of descriptions": self.description_values,
             "helmcharts": self.charts,
             "globalizations": self.globalizations,
             "localizations": self.localizations,
@@ -310,6 +321,11 @@ def _owner(namespace: Object) -> tuple[Any, ...]:
 def _subscription_uids(obj: Object) -> Iterable[str]:
     uid = (obj["metadata"].get("labels") or {}).get(names.SUBSCRIPTION_UID_LABEL)
     return (uid,) if uid else ()
+
+
+def _manifests_kept(secret: Object) -> Iterable[str]:
+    name = (secret["metadata"].get("annotations") or {}).get(names.VALUES_OF_ANNOTATION)
+    return (name,) if name else ()
 
 
 def _owners(obj: Object) -> Iterable[str]:

@@ -92,6 +92,13 @@ def make_hub_parser() -> argparse.ArgumentParser:
         "an empty selector is all clusters, the namespace * all that have no entry of their own; without entries every "
         "namespace may publish to every cluster, with entries no other; may be given more than once",
     )
+    group.add_argument(
+        "--published-secrets",
+        choices=names.PUBLISHED_SECRETS,
+        default=names.REFERENCED,
+        help="referenced: values of published Secrets are kept in Secrets, which this project's hub and agents read; "
+        "inline: they stand in custom resources, as Clusternet's agents in pull mode need it",
+    )
     registration = parser.add_argument_group("registration")
     registration.add_argument(
         "--registration-readers",
@@ -216,6 +223,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         helm_binary=arguments.helm_binary,
         push_addresses=arguments.push_addresses,
         repository_addresses=arguments.repository_addresses,
+        published_secrets=arguments.published_secrets,
         child_rights=arguments.child_rights,
         registration=RegistrationSettings(
             nameless_registrants=arguments.registration_readers == ANY,

@@ -20,6 +20,7 @@ from clusternet_engine.hub import (
     releases,
     scheduler,
     subscriptions,
+    values,
 )
 from clusternet_engine.hub.aggregator import Aggregator
 from clusternet_engine.hub.approver import Approver
@@ -36,6 +37,7 @@ from clusternet_engine.hub.scheduler import Scheduler
 from clusternet_engine.hub.settings import Settings
 from clusternet_engine.hub.subscriptions import Subscriptions
 from clusternet_engine.hub.tunnels import Tunnels
+from clusternet_engine.hub.values import Values
 from clusternet_engine.kube.cache import Change
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.events import EventRecorder
@@ -58,6 +60,7 @@ CONTROLLERS = (
     aggregator.NAME,
     pusher.NAME,
     charts.NAME,
+    values.NAME,
 )
 
 log = logging.getLogger(__name__)
@@ -143,6 +146,7 @@ def _controllers(
         aggregator.NAME: Aggregator(client, caches, recorder, settings),
         pusher.NAME: Pusher(client, caches, recorder, settings, tunnels),
         charts.NAME: Charts(client, caches, recorder, settings),
+        values.NAME: Values(client, caches, settings),
     }
 
 

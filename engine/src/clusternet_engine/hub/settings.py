@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from clusternet_engine.model import constants as names
 from clusternet_engine.model import features
 from clusternet_engine.model.approval import Mode, Rule
 from clusternet_engine.model.dialling import Destination
@@ -45,6 +46,7 @@ class Settings:
         child_rights: what children may do in their dedicated namespaces.
         registration: how clusters register.
         publishers: which namespaces may publish to which clusters.
+        published_secrets: where the values of published Secrets are kept; one of `names.PUBLISHED_SECRETS`.
     """
 
     controllers: frozenset[str]
@@ -58,10 +60,16 @@ class Settings:
     child_rights: ChildRights = ChildRights.AGENT
     registration: RegistrationSettings = RegistrationSettings()
     publishers: Publishers = field(default_factory=Publishers)
+    published_secrets: str = names.REFERENCED
 
     def enabled(self, gate: str) -> bool:
         """Return whether a feature gate is on."""
         return features.enabled(self.gates, gate)
+
+    @property
+    def references_values(self) -> bool:
+        """Whether custom resources refer to the values of Secrets, instead of holding them."""
+        return self.published_secrets == names.REFERENCED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

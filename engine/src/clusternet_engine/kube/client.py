@@ -157,6 +157,7 @@ class Client:
         label_selector: str | None = None,
         field_selector: str | None = None,
         limit: int = 500,
+        metadata_only: bool = False,
     ) -> ObjectList:
         """Read all objects, page by page; starts again when the server forgets the snapshot (410).
 
@@ -164,21 +165,25 @@ class Client:
 
         :param namespace: ``None`` = all namespaces.
         :param limit: objects a page.
+        :param metadata_only: ask for the objects' metadata alone.
         """
         path = resource.path(namespace)
+        accept = _accept("PartialObjectMetadataList") if metadata_only else {}
         query = _selectors(label_selector, field_selector)
         for restarts_left in range(LIST_RESTARTS, -1, -1):
             try:
-                return await self._pages(resource, path, {**query, "limit": str(limit)})
+                return await self._pages(resource, path, {**query, "limit": str(limit)}, accept)
             except Expired:
                 if not restarts_left:
                     raise
         raise AssertionError("unreachable")
 
-    async def _pages(self, resource: Resource, path: str, query: dict[str, str]) -> ObjectList:
+    async def _pages(
+        self, resource: Resource, path: str, query: dict[str, str], headers: Mapping[str, str]
+    ) -> ObjectList:
         result = ObjectList()
         while True:
-            page, cut = await self._answer("GET", path, params=query, around=LIST)
+            page, cut = await self._answer("GET", path, params=query, headers=headers, around=LIST)
             items, metadata = page.get("items") or [], page.get("metadata") or {}
             try:
                 for item in items:
@@ -270,6 +275,7 @@ class Client:
         label_selector: str | None = None,
         field_selector: str | None = None,
         timeout_seconds: float | None = None,
+        metadata_only: bool = False,
     ) -> AsyncGenerator[WatchEvent, None]:
         """Changes after ``resource_version``, bookmarks included, until the server ends the watch.
 
@@ -279,6 +285,7 @@ class Client:
         Close the iterator (``contextlib.aclosing``) when leaving it early.
 
         :param timeout_seconds: when the server shall end it; ``None`` = :data:`WATCH_TIMEOUT`.
+        :param metadata_only: ask for the objects' metadata alone.
         :raises Expired: the server no longer knows the resource version; list again.
         :raises ConnectionFailed: cut off, also in the middle of an event, or malformed.
         """
@@ -296,10 +303,11 @@ class Client:
         )
         url = f"{self.config.server}{path}"
         decoder = WatchDecoder(path)
+        accept = _accept("PartialObjectMetadata") if metadata_only else {}
         with _connection_errors(url, WATCH_SILENCE):
             await self._limiter.acquire()
             async with contextlib.AsyncExitStack() as stack:
-                response = await self._open_watch(stack, url, params, timeout)
+                response = await self._open_watch(stack, url, params, timeout, accept)
                 if response.status != 200:
                     async with asyncio.timeout(REQUEST_TIMEOUT):
                         body = await response.read()
@@ -316,10 +324,15 @@ class Client:
             raise ConnectionFailed(url, "closed", "the watch ended in the middle of an event")
 
     async def _open_watch(
-        self, stack: contextlib.AsyncExitStack, url: str, params: dict[str, str], timeout: aiohttp.ClientTimeout
+        self,
+        stack: contextlib.AsyncExitStack,
+        url: str,
+        params: dict[str, str],
+        timeout: aiohttp.ClientTimeout,
+        accept: Mapping[str, str],
     ) -> aiohttp.ClientResponse:
         for renew in (False, True):
-            headers = {**await self._authorization(renew), "Accept-Encoding": "identity"}
+            headers = {**accept, **await self._authorization(renew), "Accept-Encoding": "identity"}
             response = await stack.enter_async_context(
                 self._request("GET", url, params=params, headers=headers, timeout=timeout)
             )
@@ -390,8 +403,11 @@ class Client:
         params: Mapping[str, str] | None = None,
         body: Any = None,
         content_type: str = "application/json",
+        headers: Mapping[str, str] | None = None,
     ) -> Object:
-        answer, cut = await self._answer(method, path, params=params, body=body, content_type=content_type)
+        answer, cut = await self._answer(
+            method, path, params=params, body=body, content_type=content_type, headers=headers
+        )
         return marked(answer) if cut else answer
 
     async def _answer(
@@ -402,6 +418,7 @@ class Client:
         params: Mapping[str, str] | None = None,
         body: Any = None,
         content_type: str = "application/json",
+        headers: Mapping[str, str] | None = None,
         around: int = OBJECT,
     ) -> tuple[Object, bool]:
         """What the server answers, and whether parts of it were nested too deeply and are left out."""
@@ -409,8 +426,8 @@ class Client:
             data = None if body is None else encode(body)
         except ValueError as error:
             raise Invalid(422, "Invalid", f"not sent: {error}", method=method, path=path) from None
-        headers = {"Content-Type": content_type} if data else {}
-        response = await self._send(method, path, params, data, headers, REQUEST_TIMEOUT)
+        further = {**(headers or {}), **({"Content-Type": content_type} if data else {})}
+        response = await self._send(method, path, params, data, further, REQUEST_TIMEOUT)
         if response.status >= 300:
             raise error_from_response(method, path, response.status, response.headers, response.body)
         try:
@@ -480,6 +497,11 @@ def _retry_delay(method: str, response: Response) -> float | None:
     if response.status not in (429, 503) or method == "POST":
         return None
     return retry_after_seconds(response.headers)
+
+
+def _accept(kind: str) -> dict[str, str]:
+    """The header that asks for objects in one of the forms that hold metadata alone."""
+    return {"Accept": f"application/json;as={kind};g=meta.k8s.io;v=v1"}
 
 
 def _selectors(label_selector: str | None, field_selector: str | None) -> dict[str, str]:

@@ -43,6 +43,7 @@ class Informer:
     :param namespace: ``None`` = all namespaces.
     :param keep: whether an object shall be known, where no selector can tell the server.
     :param complete: adds to an object what its readers rely on, as it arrives; must not raise.
+    :param metadata_only: know nothing but the objects' metadata, which is all that is asked for.
     """
 
     def __init__(
@@ -55,7 +56,9 @@ class Informer:
         field_selector: str | None = None,
         keep: Callable[[Object], bool] = lambda obj: True,
         complete: Callable[[Object], None] = lambda obj: None,
+        metadata_only: bool = False,
     ) -> None:
+        self._metadata_only = metadata_only
         self._keep = keep
         self._complete = complete
         self._client = client
@@ -115,7 +118,7 @@ class Informer:
         """
         self._handlers.append(handler)
         for obj in self._cache.items():
-            self._call(handler, Change("ADDED", None, obj))
+            self.call(handler, Change("ADDED", None, obj))
 
     async def wait_synced(self, timeout: float) -> None:
         """Wait until the first list has arrived.
@@ -171,6 +174,7 @@ class Informer:
             self._namespace,
             label_selector=self._label_selector,
             field_selector=self._field_selector,
+            metadata_only=self._metadata_only,
         )
         metrics.INFORMER_LISTS.labels(self._resource.plural).inc()
         for obj in listed.items:
@@ -196,6 +200,7 @@ class Informer:
             resource_version=self._resource_version,
             label_selector=self._label_selector,
             field_selector=self._field_selector,
+            metadata_only=self._metadata_only,
         )
         try:
             async with contextlib.aclosing(watch) as stream:
@@ -244,9 +249,10 @@ class Informer:
 
     def _hand_out(self, change: Change) -> None:
         for handler in self._handlers:
-            self._call(handler, change)
+            self.call(handler, change)
 
-    def _call(self, handler: Handler, change: Change) -> None:
+    def call(self, handler: Handler, change: Change) -> None:
+        """Tell a handler of a change of one of these objects; an exception in it is a fault of the object."""
         try:
             handler(change)
         except Exception as error:

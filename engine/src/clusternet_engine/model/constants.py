@@ -166,6 +166,19 @@ PEER_PATH = "/connect"
 PEER_ID_HEADER = "X-API-Tunnel-ID"
 PEER_TOKEN_HEADER = "X-API-Tunnel-Token"  # noqa: S105 - the name of a header
 
+# Values of published Secrets, in Secrets of their own; not in Clusternet's own API
+VALUES_ANNOTATION = "apps.clusternet.io/secret-values"
+VALUES_OF_ANNOTATION = "apps.clusternet.io/secret-values-of"
+READS_VALUES_ANNOTATION = "clusters.clusternet.io/reads-secret-values"
+MANIFEST_VALUES_TYPE = "clusternet.io/manifest-values"
+DESCRIPTION_VALUES_TYPE = "clusternet.io/description-values"
+VALUES_PREFIX = "clusternet-values-"
+VALUES_KEY_SECRET = "clusternet-values-key"  # noqa: S105 - the name of a Secret
+VALUES_KEY_TYPE = "clusternet.io/values-key"
+REFERENCED = "referenced"
+INLINE = "inline"
+PUBLISHED_SECRETS = (REFERENCED, INLINE)
+
 # Keys of Secrets
 ADVERTISE_URL_KEY = "apiserver-advertise-url"
 PARENT_URL_KEY = "parentURL"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -14,6 +15,7 @@ from clusternet_engine.model.bases import identity_labels, owner_reference
 from clusternet_engine.model.documents import DocumentError, read_json
 from clusternet_engine.model.feeds import chart_feed, feed_reference, feed_text, is_chart
 from clusternet_engine.model.rendering import TOO_LARGE, Problem, Rendering
+from clusternet_engine.model.secret_values import Seal, is_secret, shows_values, values_name
 
 GENERIC_SUFFIX = "-generic"
 HELM_SUFFIX = "-helm"
@@ -44,10 +46,14 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A Description as it should be, and what had to be left out of it."""
+    """A Description as it should be, what had to be left out of it, and the Secrets with values it refers to, by name.
+
+    Of those that are in it as they were only the names are known.
+    """
 
     description: Object
     problems: list[Problem]
+    values: Mapping[str, Object | None] = field(default_factory=dict)
 
 
 def generic_name(base: Object) -> str:
@@ -60,18 +66,40 @@ def helm_name(base: Object) -> str:
     return str(base["metadata"]["name"]) + HELM_SUFFIX
 
 
-def build_generic(base: Object, rendering: Rendering, before: Object | None) -> Built:
+def build_generic(base: Object, rendering: Rendering, before: Object | None, seal: Seal | None = None) -> Built:
     """Return the Description of the native objects.
 
     Args:
         base: the Base.
         rendering: of its feeds. One with a problem stays as it was.
         before: the Description that is there.
+        seal: takes the values out of Secrets; None leaves them in.
     """
-    fresh = [Part(part.reference, {"raw": _encode(part.object)}) for part in rendering.generic]
-    parts, problems = _arranged(base, rendering, fresh, before, charts=False)
+    taken: dict[str, Object] = {}
+
+    def part(reference: str, obj: Object) -> Part:
+        if seal is not None and is_secret(obj):
+            obj, values = seal.take(obj, reference)
+            if values is not None:
+                taken[values["metadata"]["name"]] = values
+        return Part(reference, {"raw": _encode(obj)})
+
+    fresh = [part(one.reference, one.object) for one in rendering.generic]
+    kept = _kept(before)
+    if seal is not None:
+        kept = [part(one.reference, obj) if _is_open(obj := decode(one.content["raw"])) else one for one in kept]
+    parts, problems = _arranged(base, rendering, fresh, kept, charts=False)
     spec = {"deployer": names.DEPLOYER_GENERIC, "raw": [part.content["raw"] for part in parts]}
-    return Built(_description(base, generic_name(base), parts, spec), problems)
+    description = _description(base, generic_name(base), parts, spec)
+    return Built(description, problems, {name: taken.get(name) for name in referred_values(description)})
+
+
+def referred_values(description: Object) -> list[str]:
+    """Return the names of the Secrets with values that a Description refers to."""
+    if description["spec"]["deployer"] == names.DEPLOYER_HELM:
+        return []
+    objects = map(decode, description["spec"].get("raw") or ())
+    return [name for obj in objects if _is_secret(obj) and (name := values_name(obj))]
 
 
 def build_helm(base: Object, rendering: Rendering, before: Object | None) -> Built:
@@ -85,7 +113,7 @@ def build_helm(base: Object, rendering: Rendering, before: Object | None) -> Bui
             "raw": _encode(part.values) if part.values else _NO_VALUES,
         }
         fresh.append(Part(feed_reference(chart_feed(part.chart)), content))
-    parts, problems = _arranged(base, rendering, fresh, before, charts=True)
+    parts, problems = _arranged(base, rendering, fresh, _kept(before), charts=True)
     spec = {"deployer": names.DEPLOYER_HELM} | {
         plural: [part.content[field] for part in parts] for field, plural in _COLUMNS.items()
     }
@@ -144,8 +172,18 @@ def decode(raw: str) -> Any:
         return None
 
 
+def _is_secret(obj: Any) -> bool:
+    """Return whether an entry of a Description, which may be anything, is a Secret."""
+    return isinstance(obj, dict) and is_secret(obj) and isinstance(obj.get("metadata"), dict)
+
+
+def _is_open(obj: Any) -> bool:
+    """Return whether an entry of a Description is a Secret with values in it."""
+    return _is_secret(obj) and isinstance(obj["metadata"].get("name"), str) and shows_values(obj)
+
+
 def _arranged(
-    base: Object, rendering: Rendering, fresh: list[Part], before: Object | None, *, charts: bool
+    base: Object, rendering: Rendering, fresh: list[Part], kept: list[Part], *, charts: bool
 ) -> tuple[list[Part], list[Problem]]:
     """Return the parts of a Description in the order of the feeds, and the feeds that don't fit into it.
 
@@ -153,7 +191,7 @@ def _arranged(
     """
     feeds = {feed_reference(feed): feed for feed in base["spec"]["feeds"] if is_chart(feed) is charts}
     faulty = {feed_reference(problem.feed) for problem in rendering.problems}
-    new, old = _by_reference(fresh), _by_reference(_kept(before))
+    new, old = _by_reference(fresh), _by_reference(kept)
     chosen = {reference: old.get(reference, []) for reference in feeds}
     measures = ((_size, MAX_RAW), (_notes, MAX_NOTES))
     sizes = [sum(map(measure, chosen.values())) for measure, _ in measures]

@@ -11,6 +11,7 @@ from clusternet_engine.model import constants as names
 from clusternet_engine.model.applied import is_object
 from clusternet_engine.model.feeds import chart_feed, feed_reference, feed_text, is_chart, manifest_references
 from clusternet_engine.model.overrides import Override, OverrideError, applicable, override_chart, override_native
+from clusternet_engine.model.secret_values import INCOMPLETE, LOST, is_secret, referring, shows_values
 from clusternet_engine.model.uid_labels import without_uid_labels
 
 FEED_MISSING = "FeedMissing"
@@ -20,6 +21,8 @@ OVERRIDE_FAILED = "OverrideFailed"
 MALFORMED = "Malformed"
 TOO_LARGE = "TooLarge"
 TOO_DEEP = "TooDeep"
+VALUES_MISSING = "ValuesMissing"
+VALUES_UNREADABLE = "ValuesUnreadable"
 
 Find = Callable[[Object], list[Object]]
 """Gives the HelmChart, or the Manifests, that a feed means."""
@@ -115,6 +118,22 @@ def render(
     return rendering
 
 
+def withhold_secrets(rendering: Rendering, feeds: Iterable[Object], why: str) -> None:
+    """Make a problem of every feed that brings Secrets with values.
+
+    Args:
+        rendering: of the feeds; it is changed.
+        feeds: of the Base.
+        why: they can't be deployed.
+    """
+    concerned = {part.reference for part in rendering.generic if is_secret(part.object) and shows_values(part.object)}
+    rendering.problems += (
+        Problem(feed, VALUES_UNREADABLE, f"{feed_text(feed)}: {why}")
+        for feed in feeds
+        if feed_reference(feed) in concerned
+    )
+
+
 def feed_problem(feed: Object, find: Find) -> Problem | None:
     """Return why a feed can't be rendered on any cluster, None if it can."""
     found = find(feed)
@@ -126,6 +145,9 @@ def feed_problem(feed: Object, find: Find) -> Problem | None:
         text = f"{feed_text(feed)} is nested deeper than {MAX_DEPTH} levels, so it can't be published as it is."
         return Problem(feed, TOO_DEEP, text)
     if not is_chart(feed):
+        if any(source.get(INCOMPLETE) == LOST for source in found):
+            text = f"{feed_text(feed)} has lost its values: the Secret that kept them isn't there. Publish it anew."
+            return Problem(feed, VALUES_MISSING, text)
         return None
     phase, status = chart_phase(found[0]), found[0].get("status") or {}
     if phase == names.CHART_FOUND:
@@ -174,5 +196,7 @@ def rendered_chart_source(chart: Object) -> Object:
 
 def _without_system_fields(document: Object) -> Object:
     """Take off what three fixed removals take off every rendered object (spec/03 §7.1)."""
+    if is_secret(document):
+        document = referring(document, None)  # only the hub says where values are
     metadata = {key: value for key, value in document["metadata"].items() if key not in ("managedFields", "uid")}
     return {**{key: value for key, value in document.items() if key != "status"}, "metadata": metadata}

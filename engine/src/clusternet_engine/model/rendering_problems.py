@@ -12,9 +12,9 @@ import orjson
 from clusternet_engine.kube.resources import Object
 from clusternet_engine.model import constants as names
 from clusternet_engine.model.documents import DocumentError, read_json
-from clusternet_engine.model.rendering import OVERRIDE_FAILED, TOO_LARGE, Problem
+from clusternet_engine.model.rendering import OVERRIDE_FAILED, TOO_LARGE, VALUES_UNREADABLE, Problem
 
-_OF_CLUSTER = (OVERRIDE_FAILED, TOO_LARGE)
+_OF_CLUSTER = (OVERRIDE_FAILED, TOO_LARGE, VALUES_UNREADABLE)
 _KEPT = 10
 """Problems that a Base keeps."""
 

@@ -8,8 +8,8 @@ from collections.abc import AsyncGenerator, Callable
 from typing import NamedTuple
 
 from clusternet_engine.answers import refuse
+from clusternet_engine.hub.manifests import Manifests
 from clusternet_engine.kube.cache import Change
-from clusternet_engine.kube.informer import Informer
 from clusternet_engine.kube.resources import Object
 
 REMEMBERED = 2000
@@ -35,10 +35,10 @@ class ChangeLog:
     """The last changes of the Manifests, in their order.
 
     Args:
-        manifests: the informer whose changes are followed.
+        manifests: whose changes are followed.
     """
 
-    def __init__(self, manifests: Informer) -> None:
+    def __init__(self, manifests: Manifests) -> None:
         self._manifests = manifests
         self._log: deque[tuple[int, Change]] = deque(maxlen=REMEMBERED)
         self._count = 0

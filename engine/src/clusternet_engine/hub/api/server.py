@@ -36,6 +36,7 @@ from clusternet_engine.hub.api.trust import Trust
 from clusternet_engine.hub.caches import Caches
 from clusternet_engine.hub.settings import Settings
 from clusternet_engine.hub.tunnels import Tunnels
+from clusternet_engine.hub.values import ManifestValues
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.errors import ApiError, ConnectionFailed
 from clusternet_engine.logs import REFUSALS_LOGGED, Sparingly
@@ -75,7 +76,10 @@ class ApiServer:
         self._authorizer = Authorizer(client)
         self._catalog = Catalog(client)
         schemas = Schemas(client)
-        store = Store(client, caches.manifests, settings.reserved_namespace, _finalizers(settings))
+        values = ManifestValues(
+            client, caches.manifest_values, settings.reserved_namespace, referenced=settings.references_values
+        )
+        store = Store(client, caches.manifests, values, settings.reserved_namespace, _finalizers(settings))
         self._proxy = Proxy(caches, tunnels)
         groups: dict[str, ApiGroup] = {
             features.SHADOW_API: Shadow(client, store, self._catalog, schemas, caches.manifests),

@@ -14,7 +14,7 @@ from aiohttp import web
 from clusternet_engine.answers import failure, json_answer, refuse, success, warning_header
 from clusternet_engine.hub.api.bodies import Bodies
 from clusternet_engine.hub.api.catalog import Catalog
-from clusternet_engine.hub.api.changes import BOOKMARK, ChangeLog, Event
+from clusternet_engine.hub.api.changes import BOOKMARK, DELETED, ChangeLog, Event
 from clusternet_engine.hub.api.checking import Checked, Checker
 from clusternet_engine.hub.api.groups import Call
 from clusternet_engine.hub.api.patches import bounded, patched
@@ -23,14 +23,15 @@ from clusternet_engine.hub.api.requests import RequestInfo, is_true
 from clusternet_engine.hub.api.schemas import Schemas
 from clusternet_engine.hub.api.selection import Selection
 from clusternet_engine.hub.api.store import Store, modified, qualified
+from clusternet_engine.hub.manifests import Manifests
 from clusternet_engine.kube.client import Client, PatchType
 from clusternet_engine.kube.errors import ApiError, Conflict, NotFound
-from clusternet_engine.kube.informer import Informer
 from clusternet_engine.kube.resources import Object, Resource
 from clusternet_engine.model import constants as names
 from clusternet_engine.model.apply import ApplyConflict, Manager, TooManyFields, apply, path_text
 from clusternet_engine.model.apply import updated as fields_after
 from clusternet_engine.model.names import LABEL_LIMIT
+from clusternet_engine.model.secret_values import INCOMPLETE, without_data
 from clusternet_engine.model.shadow import (
     SHADOW_API_VERSION,
     make_manifest,
@@ -70,7 +71,7 @@ class Shadow:
     group = names.SHADOW_GROUP
     version = names.SHADOW_VERSION
 
-    def __init__(self, client: Client, store: Store, catalog: Catalog, schemas: Schemas, manifests: Informer) -> None:
+    def __init__(self, client: Client, store: Store, catalog: Catalog, schemas: Schemas, manifests: Manifests) -> None:
         self._store = store
         self._catalog = catalog
         self._schemas = schemas
@@ -425,9 +426,13 @@ def _answer(call: Call, manifest: Object, checked: Checked, status: int = 200) -
 def _event(
     event: Event, resource: Resource, representation: Representation, *, ends: bool, bookmarks: bool
 ) -> Object | None:
-    """Return an event as it is sent; None if nobody asked for it."""
-    if event.manifest is not None:
-        return {"type": event.type, "object": representation.object(shadow_object(event.manifest))}
+    """Return an event as it is sent; None if nobody asked for it, or its object isn't wholly known yet."""
+    if (manifest := event.manifest) is not None:
+        if INCOMPLETE in manifest:
+            if event.type != DELETED:
+                return None
+            manifest = {**manifest, "template": without_data(manifest["template"])}
+        return {"type": event.type, "object": representation.object(shadow_object(manifest))}
     if not (ends if event.initial_end else bookmarks):
         return None
     metadata: Object = {"resourceVersion": str(event.version), "creationTimestamp": None}

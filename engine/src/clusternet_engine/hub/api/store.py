@@ -1,15 +1,20 @@
-"""The Manifests behind the shadow API, read and written on the parent without delay."""
+"""The Manifests behind the shadow API, read and written on the parent without delay.
+
+Who uses it sees whole objects; the values of Secrets are kept apart from their Manifests (`hub.values`).
+"""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clusternet_engine.answers import refuse
+from clusternet_engine.hub.manifests import Manifests
+from clusternet_engine.hub.values import ManifestValues
 from clusternet_engine.kube.client import Client, Response
 from clusternet_engine.kube.decoding import LIST, decode, encode
 from clusternet_engine.kube.errors import AlreadyExists, ApiError, Conflict, NotFound, error_from_response
-from clusternet_engine.kube.informer import Informer
 from clusternet_engine.kube.resources import MANIFESTS, Object, Resource
 from clusternet_engine.model.shadow import legacy_manifest_name, manifest_name
 
@@ -20,14 +25,23 @@ class Store:
     Args:
         client: of the parent cluster.
         manifests: the hub's cache of them.
+        values: keeps the values of Secrets.
         namespace: where they are kept.
         finalizers: of new ones; the controller of feeds would add them anyway, a moment later, and so make what
             somebody has just read outdated.
     """
 
-    def __init__(self, client: Client, manifests: Informer, namespace: str, finalizers: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        client: Client,
+        manifests: Manifests,
+        values: ManifestValues,
+        namespace: str,
+        finalizers: Sequence[str] = (),
+    ) -> None:
         self._client = client
         self._manifests = manifests
+        self._values = values
         self.namespace = namespace
         self._finalizers = list(finalizers)
 
@@ -46,13 +60,19 @@ class Store:
             ApiError: 404 if there is none.
         """
         try:
-            return await self._client.get(MANIFESTS, self.name(resource, name, namespace), self.namespace)
+            manifest = await self._client.get(MANIFESTS, self.name(resource, name, namespace), self.namespace)
+            return await self._values.whole(manifest)
         except NotFound:
             raise _not_found(resource, name) from None
 
     async def list(self, query: Mapping[str, str]) -> Object:
         """Return a ManifestList; the query says which."""
-        return await self._send("GET", MANIFESTS.path(self.namespace), query)
+        found = await self._send("GET", MANIFESTS.path(self.namespace), query)
+        wholes = []
+        for manifest in found.get("items") or ():
+            with contextlib.suppress(NotFound):  # it has gone since
+                wholes.append(await self._values.whole(manifest))
+        return {**found, "items": wholes}
 
     async def create(self, manifest: Object, resource: Resource, query: Mapping[str, str]) -> Object:
         """Make a Manifest.
@@ -64,7 +84,7 @@ class Store:
         if self._finalizers:
             manifest = {**manifest, "metadata": {**manifest["metadata"], "finalizers": self._finalizers}}
         try:
-            return await self._send("POST", MANIFESTS.path(self.namespace), query, manifest)
+            return await self._store("POST", MANIFESTS.path(self.namespace), query, manifest)
         except AlreadyExists:
             message = f'{qualified(resource)} "{name}" already exists'
             raise refuse(409, message, reason="AlreadyExists", details=_details(resource, name)) from None
@@ -79,7 +99,7 @@ class Store:
         metadata = manifest["metadata"]
         name = manifest["template"]["metadata"]["name"]
         try:
-            return await self._send("PUT", MANIFESTS.path(self.namespace, metadata["name"]), query, manifest)
+            return await self._store("PUT", MANIFESTS.path(self.namespace, metadata["name"]), query, manifest)
         except NotFound:
             raise _not_found(resource, name) from None
         except Conflict:
@@ -93,9 +113,25 @@ class Store:
         """
         try:
             path = MANIFESTS.path(self.namespace, self.name(resource, name, namespace))
-            return await self._send("DELETE", path, {}, options)
+            gone = await self._send("DELETE", path, {}, options)
+            return await self._values.whole(gone) if "template" in gone else gone
         except NotFound:
             raise _not_found(resource, name) from None
+
+    async def _store(self, method: str, path: str, query: Mapping[str, str], manifest: Object) -> Object:
+        """Write a whole Manifest: its values first, then what refers to them; return it as it is now.
+
+        Values that it had before are removed by the controller of values, so that whoever has read the Manifest just
+        now still finds them.
+        """
+        stored = await self._values.keep(manifest, dry_run=bool(query.get("dryRun")))
+        try:
+            answer = await self._send(method, path, query, stored)
+        except ApiError as error:
+            if error.status < 500:  # else it may be written nevertheless
+                await self._values.drop(stored)
+            raise
+        return answer if stored is manifest else {**answer, "template": manifest["template"]}
 
     async def _send(self, method: str, path: str, query: Mapping[str, str], body: Any = None) -> Object:
         try:
