@@ -100,3 +100,9 @@ BOOTSTRAP_TOKEN_NAMESPACE = "kube-system"
 BOOTSTRAP_TOKEN_NAME_PREFIX = "bootstrap-token-"
 BOOTSTRAP_TOKEN_TYPE = "bootstrap.kubernetes.io/token"
 BOOTSTRAP_TOKEN_GROUP = "system:bootstrappers:clusternet:register-cluster-token"
+
+# Values of published Secrets, which the hub keeps in Secrets of these types
+MANIFEST_VALUES_TYPE = "clusternet.io/manifest-values"
+DESCRIPTION_VALUES_TYPE = "clusternet.io/description-values"
+VALUES_KEY_TYPE = "clusternet.io/values-key"
+ANNOTATION_VALUES = "apps.clusternet.io/secret-values"

@@ -16,6 +16,7 @@ from ansible_collections.clusternet.core.plugins.module_utils import constants, 
 from ansible_collections.clusternet.core.plugins.module_utils.client import Client
 from ansible_collections.clusternet.core.plugins.module_utils.custom_objects import change
 from ansible_collections.clusternet.core.plugins.module_utils.errors import ApiError, ClusternetError
+from ansible_collections.clusternet.core.plugins.module_utils.preview_values import PublishedValues, evened
 from ansible_collections.clusternet.core.plugins.module_utils.publication import decoded, natives
 from ansible_collections.clusternet.core.plugins.module_utils.resources import (
     DESCRIPTIONS,
@@ -86,6 +87,7 @@ class Preview:
     def __init__(self, client: Client, wanted: Wanted, reserved_namespace: str = constants.RESERVED_NAMESPACE):
         self._client = client
         self._reserved = reserved_namespace
+        self._values = PublishedValues(client, reserved_namespace)
         there = {resource.kind: self._list(resource, resource.path()) for resource in _KINDS}
         self._clusters = list(there[MANAGED_CLUSTERS.kind].values())
         self._descriptions = list(there[DESCRIPTIONS.kind].values())
@@ -118,7 +120,8 @@ class Preview:
 
     def _manifests(self, definitions: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         """The Manifests there are, with I(definitions) laid over them."""
-        found = self._list(MANIFESTS, MANIFESTS.path(namespace=self._reserved))
+        listed = self._list(MANIFESTS, MANIFESTS.path(namespace=self._reserved))
+        found = {key: self._values.manifest(manifest) for key, manifest in listed.items()}
         by_reference = {}
         for key, manifest in found.items():
             feed = feeds.manifest_feed(manifest)
@@ -173,7 +176,7 @@ class Preview:
         }
         clusters = [self._cluster(subscription, entries, namespace, name, now) for namespace, name in bound.items()]
         for namespace, name in leaving.items():
-            objects, charts = _content(now, namespace)
+            objects, charts = self._content(now, namespace)
             clusters.append(ClusterPreview(namespace, name, [], objects, [], charts, []))
         return SubscriptionPreview(
             key[0],
@@ -234,17 +237,22 @@ class Preview:
         before = {item["spec"]["deployer"]: item for item in now if item["metadata"]["namespace"] == namespace}
         generic = descriptions.build_generic(base, rendered, before.get("Generic"))
         helm = descriptions.build_helm(base, rendered, before.get("Helm"))
-        objects, charts = _content([generic.description, helm.description], namespace)
-        objects_now, charts_now = _content(now, namespace)
+        objects, charts = self._content([generic.description, helm.description], namespace)
+        objects_now, charts_now = self._content(now, namespace)
         return ClusterPreview(
             namespace,
             name,
-            objects,
-            objects_now,
+            evened(objects, objects_now),
+            evened(objects_now, objects),
             charts,
             charts_now,
             [(problem.reason, problem.message) for problem in (*rendered.problems, *generic.problems, *helm.problems)],
         )
+
+    def _content(self, found: Iterable[Mapping[str, Any]], namespace: str) -> tuple[list, list]:
+        """The native objects with their values, and the charts with theirs, of the Descriptions of a namespace."""
+        objects, charts = _content(found, namespace)
+        return [self._values.entry(obj, namespace) for obj in objects], charts
 
 
 def references(wanted: Wanted) -> list[str]:

@@ -18,6 +18,8 @@ import json
 import secrets
 from typing import Any, Iterator, Mapping, Optional
 
+from ansible_collections.clusternet.core.plugins.module_utils import constants
+
 # Fields that hold secret text, by kind; a path ends at the map, list or value to hide.
 _SECRET_PATHS = {
     "Secret": (("data",), ("stringData",)),
@@ -58,6 +60,8 @@ class Redactor:
             return value
         copy = {key: self.hide(item) for key, item in value.items()}
         kind = value.get("kind") if isinstance(value.get("kind"), str) else ""
+        if kind == "Secret":
+            copy = _with_places(copy)
         paths = _SECRET_PATHS.get(kind, ())
         for path in paths:
             self._hide_path(copy, path)
@@ -127,6 +131,16 @@ class Redactor:
         shown = {key: value for key, value in self.hide(dict(obj)).items() if key != "status"}
         shown["metadata"] = {key: value for key, value in shown["metadata"].items() if key not in SERVER_METADATA}
         return shown
+
+
+def _with_places(secret: dict) -> dict:
+    """A published Secret whose values the hub keeps elsewhere, with their place, so that digests tell of changes."""
+    metadata = secret.get("metadata")
+    annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
+    place = annotations.get(constants.ANNOTATION_VALUES) if isinstance(annotations, dict) else None
+    if not place or not isinstance(secret.get("data"), dict):
+        return secret
+    return {**secret, "data": {key: value or f"{place} {key}" for key, value in secret["data"].items()}}
 
 
 def _parsed(value: Any) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Collection, Mapping, Optional
 
+from ansible_collections.clusternet.core.plugins.module_utils import constants
 from ansible_collections.clusternet.core.plugins.module_utils.client import Client
 from ansible_collections.clusternet.core.plugins.module_utils.resources import (
     CONFIG_MAPS,
@@ -32,6 +33,8 @@ KINDS = (
     PERSISTENT_VOLUME_CLAIMS,
 )
 """Kinds by which a namespace shows that somebody lives in it."""
+_OF_HUBS = (constants.MANIFEST_VALUES_TYPE, constants.DESCRIPTION_VALUES_TYPE, constants.VALUES_KEY_TYPE)
+"""Types of Secrets that hubs keep beside what is published."""
 _SHOWN = 5  # names in a message
 _EVERYWHERE = {("ServiceAccount", "default"), ("ConfigMap", "kube-root-ca.crt")}
 KUBERNETES_OWN = ("default", "kube-node-lease", "kube-public", "kube-system")
@@ -50,7 +53,12 @@ def in_use(
         return "it is Kubernetes' own"
     others = [
         f"{kind} {name}"
-        for kind, name in ((item.kind, obj["metadata"]["name"]) for item in KINDS for obj in inside[item])
+        for kind, name in (
+            (item.kind, obj["metadata"]["name"])
+            for item in KINDS
+            for obj in inside[item]
+            if item != SECRETS or obj.get("type") not in _OF_HUBS
+        )
         if (kind, name) not in own and (kind, name) not in _EVERYWHERE
     ]
     if not others:

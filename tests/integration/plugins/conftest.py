@@ -109,7 +109,11 @@ class Fleet:
             {
                 "apiVersion": "clusters.clusternet.io/v1beta1",
                 "kind": "ManagedCluster",
-                "metadata": {"name": name, "labels": {**own, **(labels or {})}},
+                "metadata": {
+                    "name": name,
+                    "labels": {**own, **(labels or {})},
+                    "annotations": {"clusters.clusternet.io/reads-secret-values": "true"},
+                },
                 "spec": {"clusterId": cluster_id, "syncMode": "Pull"},
             },
         )

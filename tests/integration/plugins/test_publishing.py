@@ -78,6 +78,13 @@ class Application:
         ending.set()
         thread.join()
 
+    def wait_rendered(self) -> None:
+        """Wait until the hub has rendered something for the cluster."""
+        deadline = time.monotonic() + 30
+        while not self.descriptions():
+            assert time.monotonic() < deadline, "nothing is rendered"
+            time.sleep(0.1)
+
     def let_go(self) -> None:
         """Do what an agent does when something is to be removed."""
         deadline = time.monotonic() + 60
@@ -228,15 +235,20 @@ def test_no_value_shows_at_full_verbosity_with_diffs(application, play):
         {"manifest": {"definitions": [secret], "state": "absent"}},
         {"helm_chart": {"charts": [chart], "state": "absent"}},
     ]
-    output, failed = "", []
+    output, failed, previews = "", [], []
     for tasks in (changing, changing, wrong, removing):
         named_tasks = [{f"clusternet.core.{module}": options for module, options in task.items()} for task in tasks]
         run = play(*named_tasks, arguments=["-vvv", "--diff"])
         failed.append([result["failed"] for result in run.results])
+        if tasks is changing:
+            application.wait_rendered()
+            previews.append(run.results[5])
         output += run.output
         application.let_go() if tasks is removing else None
     assert failed == [[False] * len(changing)] * 2 + [[True] * len(wrong), [False] * len(removing)], output
     assert "hidden, digest" in output
+    [cluster] = previews[1]["subscriptions"][0]["clusters"]
+    assert {"what": f"Secret default/{name}", "action": "unchanged"} in cluster["changes"], cluster
     assert [text for text in (planted, encoded, encoded.rstrip("=")[:-2]) if text in output] == []
 
 
