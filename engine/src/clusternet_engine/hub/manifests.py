@@ -22,6 +22,7 @@ from clusternet_engine.model.secret_values import (
     LATE,
     LOST,
     MalformedValues,
+    is_secret,
     joined,
     values_in,
     values_name,
@@ -104,7 +105,7 @@ class Manifests:
 
     def _whole(self, manifest: Object) -> Object:
         name = values_name(manifest)
-        if name is None or is_incomplete(manifest):
+        if name is None or is_incomplete(manifest) or not is_secret(manifest.get("template")):
             return manifest
         secret = self._values.get(name, manifest["metadata"]["namespace"])
         try:

@@ -79,7 +79,7 @@ class ManifestValues:
         """
         for _ in range(_READS):
             name = values_name(manifest)
-            if name is None or is_incomplete(manifest):
+            if name is None or is_incomplete(manifest) or not is_secret(manifest.get("template")):
                 return manifest
             try:
                 secret = self._values.get(name, self._namespace) or await self._client.get(
@@ -164,12 +164,12 @@ class Values:
         concerned = (
             manifest["metadata"]["name"]
             for manifest in self._caches.stored_manifests.items()
-            if is_secret(manifest["template"])
+            if is_secret(manifest.get("template"))
         )
         return {*concerned, *map(_manifest_name, self._caches.manifest_values.items())}
 
     def _on_manifest(self, change: Change) -> None:
-        if any(is_secret(manifest["template"]) for manifest in (change.old, change.new) if manifest):
+        if any(is_secret(manifest.get("template")) for manifest in (change.old, change.new) if manifest):
             self._controller.enqueue(change.object["metadata"]["name"])
 
     def _on_values(self, change: Change) -> None:
@@ -191,7 +191,7 @@ class Values:
 
     async def _arrange(self, manifest: Object) -> float | None:
         """Bring the values of a Manifest to where they belong."""
-        name, template = values_name(manifest), manifest["template"]
+        name, template = values_name(manifest), manifest.get("template")
         if not is_secret(template) or is_incomplete(manifest):
             return None
         whole = self._caches.manifests.get(manifest["metadata"]["name"], self._namespace)

@@ -99,7 +99,7 @@ def referred_values(description: Object) -> list[str]:
     if description["spec"]["deployer"] == names.DEPLOYER_HELM:
         return []
     objects = map(decode, description["spec"].get("raw") or ())
-    return [name for obj in objects if _is_secret(obj) and (name := values_name(obj))]
+    return [name for obj in objects if is_secret(obj) and (name := values_name(obj))]
 
 
 def build_helm(base: Object, rendering: Rendering, before: Object | None) -> Built:
@@ -172,14 +172,9 @@ def decode(raw: str) -> Any:
         return None
 
 
-def _is_secret(obj: Any) -> bool:
-    """Return whether an entry of a Description, which may be anything, is a Secret."""
-    return isinstance(obj, dict) and is_secret(obj) and isinstance(obj.get("metadata"), dict)
-
-
 def _is_open(obj: Any) -> bool:
     """Return whether an entry of a Description is a Secret with values in it."""
-    return _is_secret(obj) and isinstance(obj["metadata"].get("name"), str) and shows_values(obj)
+    return is_secret(obj) and isinstance(obj["metadata"].get("name"), str) and shows_values(obj)
 
 
 def _arranged(

@@ -17,7 +17,7 @@ import hmac
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 import orjson
 
@@ -44,9 +44,14 @@ class MalformedValues(Exception):
     """A Secret doesn't hold the values of a published Secret; the text says why, without its content."""
 
 
-def is_secret(obj: Object) -> bool:
-    """Return whether an object is a Secret of Kubernetes' own."""
-    return obj.get("kind") == SECRETS.kind and obj.get("apiVersion") == SECRETS.api_version
+def is_secret(obj: Any) -> TypeGuard[Object]:
+    """Return whether something, which may be of any form, is a Secret of Kubernetes' own."""
+    return (
+        isinstance(obj, dict)
+        and obj.get("kind") == SECRETS.kind
+        and obj.get("apiVersion") == SECRETS.api_version
+        and isinstance(obj.get("metadata"), dict)
+    )
 
 
 def parted(secret: Object) -> tuple[Object, Object]:
@@ -63,9 +68,8 @@ def parted(secret: Object) -> tuple[Object, Object]:
             bare[field] = ""
         if bare.get(field) != content:
             values[field] = content
-    metadata = secret.get("metadata")
-    annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
-    if isinstance(annotations, dict) and (copies := {key: annotations[key] for key in _COPIES if key in annotations}):
+    annotations = _annotations(secret)
+    if copies := {key: annotations[key] for key in _COPIES if key in annotations}:
         values["annotations"] = copies
         bare["metadata"] = _annotated(secret["metadata"], {**annotations, **dict.fromkeys(copies)})
     return bare, values
@@ -84,8 +88,7 @@ def joined(bare: Object, values: Mapping[str, Any]) -> Object:
         elif isinstance(shown, dict) and isinstance(kept, dict):
             secret[field] = {key: kept.get(key, "") if value == "" else value for key, value in shown.items()}
     if copies := values.get("annotations"):
-        annotations = bare["metadata"].get("annotations") or {}
-        secret["metadata"] = {**bare["metadata"], "annotations": {**copies, **annotations}}
+        secret["metadata"] = _annotated(bare["metadata"], {**copies, **_annotations(bare)})
     return secret
 
 
@@ -101,15 +104,15 @@ def shows_values(secret: Object) -> bool:
 
 def values_name(obj: Object) -> str | None:
     """Return the name of the Secret that an object says to have its values in; None if it has them itself."""
-    annotations = obj["metadata"].get("annotations")
-    name = annotations.get(names.VALUES_ANNOTATION) if isinstance(annotations, dict) else None
+    name = _annotations(obj).get(names.VALUES_ANNOTATION)
     return name if isinstance(name, str) and name else None
 
 
 def referring(obj: Object, name: str | None) -> Object:
     """Return an object that says to have its values in the Secret of this name, or doesn't."""
-    annotations = {**(obj["metadata"].get("annotations") or {}), names.VALUES_ANNOTATION: name}
-    return {**obj, "metadata": _annotated(obj["metadata"], annotations)}
+    if values_name(obj) == name:
+        return obj
+    return {**obj, "metadata": _annotated(obj["metadata"], {**_annotations(obj), names.VALUES_ANNOTATION: name})}
 
 
 def unreadable(cluster: Object | None) -> str | None:
@@ -117,12 +120,12 @@ def unreadable(cluster: Object | None) -> str | None:
 
     The hub can, and so can agents that say so; Clusternet's own don't.
     """
-    if cluster is None or cluster_deployer(cluster) != "agent":
+    if cluster is None or _annotations(cluster).get(names.READS_VALUES_ANNOTATION) == "true":
         return None
-    metadata = cluster["metadata"]
-    if (metadata.get("annotations") or {}).get(names.READS_VALUES_ANNOTATION) == "true":
+    metadata, deployer = cluster["metadata"], cluster_deployer(cluster)
+    if deployer == "hub" or cluster["spec"].get("syncMode") == names.PUSH:
         return None
-    if not (cluster.get("status") or {}).get("lastObservedTime"):
+    if deployer is None or not (cluster.get("status") or {}).get("lastObservedTime"):
         return f"waits for the first heartbeat of {metadata['name']}, whose agent says then whether it can read Secrets"
     return (
         f"the agent of {metadata['name']} can't read the values of Secrets where this hub keeps them. Install this "
@@ -216,6 +219,12 @@ class Seal:
             name, self.namespace, names.DESCRIPTION_VALUES_TYPE, of=reference, values=values, owners=[owner]
         )
         return referring(bare, name), kept
+
+
+def _annotations(obj: Object) -> Object:
+    """Return the annotations of an object; none if they are of a wrong form."""
+    annotations = obj["metadata"].get("annotations")
+    return annotations if isinstance(annotations, dict) else {}
 
 
 def _annotated(metadata: Object, annotations: Mapping[str, Any]) -> Object:

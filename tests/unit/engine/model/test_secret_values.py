@@ -96,7 +96,20 @@ def test_a_value_written_into_the_bare_object_counts_and_a_key_taken_out_stays_a
 def test_only_secrets_of_kubernetes_have_values():
     assert is_secret(secret())
     assert not is_secret({**secret(), "apiVersion": "example.org/v1"})
-    assert not is_secret({"kind": ["Secret"]})
+    for other in ({"kind": ["Secret"]}, {**secret(), "metadata": None}, None, [], "Secret"):
+        assert not is_secret(other)
+
+
+@pytest.mark.parametrize("annotations", [None, [], "x", 1])
+def test_annotations_of_a_wrong_form_harm_nothing(annotations):
+    odd = secret(annotations=annotations)
+    bare, values = parted(odd)
+    assert joined(bare, values) == odd
+    assert values_name(odd) is None
+    assert referring(odd, None) == odd
+    sealed, kept = seal().take(odd, REFERENCE)
+    assert values_name(sealed) == kept["metadata"]["name"]
+    assert build_generic(BASE, rendering(odd), None, seal()).values
 
 
 @pytest.mark.parametrize(
@@ -210,6 +223,8 @@ def test_agents_that_dont_say_so_cant_read_references():
     assert "clusternet_hub_published_secrets" in unreadable(cluster())
     assert "clusternet_hub_published_secrets" in unreadable(cluster("Dual", appPusher=False))
     assert "first heartbeat" in unreadable(cluster(lastObservedTime=None))
+    assert "first heartbeat" in unreadable(cluster("Dual"))
+    assert unreadable(cluster("Push")) is None
     found = rendering(secret())
     found.generic.append(RenderedObject("v1/ConfigMap/n/c", {"kind": "ConfigMap", "apiVersion": "v1"}))
     withhold_secrets(found, BASE["spec"]["feeds"], "why")
