@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import orjson
-
 from clusternet_engine.agent.settings import Settings
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.errors import ApiError, ConnectionFailed
 from clusternet_engine.kube.resources import NODES, PODS, Object, Resource
 from clusternet_engine.model.cidrs import cluster_cidr, service_cidr
 from clusternet_engine.model.conditions import ready_condition
+from clusternet_engine.model.documents import read_json
 from clusternet_engine.model.labels import aggregate_labels
 from clusternet_engine.model.nodes import node_statistics, sum_resources
 from clusternet_engine.model.times import format_time
@@ -117,7 +116,9 @@ class Collector:
         response = await self._child.raw("GET", "/version", timeout=_PROBE_TIMEOUT)
         if response.status != 200:
             raise ApiError(response.status, method="GET", path="/version")
-        version = orjson.loads(response.body)
+        version = read_json(response.body)
+        if not isinstance(version, dict):
+            raise ValueError("/version is not an object")
         return {"k8sVersion": version.get("gitVersion", ""), "platform": version.get("platform", "")}
 
     async def _health(self) -> dict[str, bool]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-import orjson
-
 from clusternet_engine.kube.client import Client
-from clusternet_engine.kube.errors import error_from_response
+from clusternet_engine.kube.errors import ConnectionFailed, error_from_response
 from clusternet_engine.kube.resources import Object, Resource
+from clusternet_engine.model.documents import DocumentError, read_json
+from clusternet_engine.model.limits import OBJECT
 
 
 class KindUnknown(Exception):
@@ -62,9 +62,15 @@ class Discovery:
         if response.status != 200:
             raise error_from_response("GET", path, response.status, response.headers, response.body)
         group, _, version = api_version.rpartition("/")
-        listed: list[Object] = orjson.loads(response.body).get("resources") or []
-        return {
-            entry["kind"]: Resource(group, version, entry["name"], entry["kind"], entry["namespaced"])
-            for entry in listed
-            if "/" not in entry["name"]
-        }
+        try:
+            listed: list[Object] = read_json(response.body).get("resources") or []
+            return {
+                entry["kind"]: Resource(
+                    group, version, str(entry["name"]), str(entry["kind"]), namespaced=entry["namespaced"] is True
+                )
+                for entry in listed
+                if "/" not in entry["name"]
+            }
+        except (DocumentError, LookupError, TypeError, AttributeError):
+            message = f"the answer is no list of resources of at most {OBJECT.size} bytes"
+            raise ConnectionFailed(path, "malformed", message) from None

@@ -18,6 +18,7 @@ from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.errors import ApiError, NotFound, error_from_response
 from clusternet_engine.kube.resources import SECRETS, SERVICE_ACCOUNTS, Object, object_key
 from clusternet_engine.model import constants as names
+from clusternet_engine.model.documents import read_json
 from clusternet_engine.model.proxying import direct_path, shown_to_child
 
 LIFETIME = 3600
@@ -101,6 +102,9 @@ class ChildTokens:
         if answer.status >= 300:
             raise error_from_response("POST", path, answer.status, answer.headers, answer.body)
         now = time.time()
-        status = orjson.loads(answer.body)["status"]
-        expires = datetime.fromisoformat(status["expirationTimestamp"]).timestamp()
-        return _Token(status["token"], now + (expires - now) / 2)
+        try:
+            status = read_json(answer.body)["status"]
+            token, expires = str(status["token"]), datetime.fromisoformat(status["expirationTimestamp"]).timestamp()
+        except (ValueError, LookupError, TypeError):
+            raise refuse(503, f"cluster {cluster_id} answers a request for a token with something else") from None
+        return _Token(token, now + (expires - now) / 2)

@@ -13,10 +13,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
-import orjson
-
 from clusternet_engine.kube.resources import Object
 from clusternet_engine.model import constants as names
+from clusternet_engine.model.documents import DocumentError, read_json
 from clusternet_engine.model.registration import registrant
 
 _OWN_DOMAIN = "clusternet.io"
@@ -68,9 +67,9 @@ def parse_rules(text: str) -> tuple[Rule, ...]:
         ValueError: it isn't such a list, or a rule says nothing and would allow everybody.
     """
     try:
-        items = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise ValueError(f"the approval rules are not JSON: {error}") from None
+        items = read_json(text)
+    except DocumentError as error:
+        raise ValueError(f"the approval rules are {error}") from None
     if not isinstance(items, list):
         raise ValueError("the approval rules are not a list")
     return tuple(_rule(number, item) for number, item in enumerate(items, start=1))
