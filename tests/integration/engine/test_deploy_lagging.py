@@ -8,6 +8,7 @@ import pytest
 from clusternet_engine.deploy.assembly import Publishing
 from clusternet_engine.deploy.objects import Objects
 from clusternet_engine.deploy.publisher import Sources
+from clusternet_engine.deploy.repositories import Repositories
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.errors import NotFound
 from clusternet_engine.kube.events import EventRecorder
@@ -20,6 +21,7 @@ from clusternet_engine.kube.resources import (
     MANAGED_CLUSTERS,
     Object,
 )
+from clusternet_engine.model.addresses import repository_rule
 from deploying import Deployed, is_gone
 from publishing import config_map, fake_cluster, remove_cluster
 
@@ -57,6 +59,7 @@ async def test_what_a_base_that_is_gone_had_asked_for_does_not_stay(parent: Clie
         reach=reach,
         recorder=EventRecorder(parent, "test"),
         helm_binary="helm",
+        repositories=Repositories(repository_rule("agent")),
         workers=2,
     )
     await deployed.create(config_map(name))
