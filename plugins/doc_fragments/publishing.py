@@ -81,7 +81,7 @@ options:
                 description: Part of the API; no hub heeds it.
                 type: int
       priority:
-        description: Subscriptions with a higher number are scheduled first.
+        description: Of the Subscriptions of a namespace, those with a higher number are scheduled first.
         type: int
         default: 0
       preemption_policy:
