@@ -212,7 +212,11 @@ options:
           - When it changes, the release is uninstalled in the former one and installed anew.
         type: str
       pull_secret:
-        description: Secret of the parent with the keys C(username) and C(password) for the repository.
+        description:
+          - Secret of the parent with the keys C(username) and C(password) for the repository, and C(ca.crt) if needed.
+          - >-
+            In another namespace than the chart it needs a label by which whoever may write the Secret releases it,
+            C(pull-secret-for.clusternet.io/<namespace of the chart>) with the value C(true).
         type: dict
         suboptions:
           name:

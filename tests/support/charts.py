@@ -53,6 +53,7 @@ class ChartServer:
     def __init__(self, login: tuple[str, str] | None = None) -> None:
         self.login = login
         self.requests: list[str] = []
+        self.logins: list[str] = []
         self._charts: dict[tuple[str, str], tuple[dict[str, Any], bytes]] = {}
         self._ending = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -114,6 +115,8 @@ class ChartServer:
 
             def do_GET(self) -> None:
                 server.requests.append(self.path)
+                if login := self.headers.get("Authorization"):
+                    server.logins.append(login)
                 url = urlsplit(self.path)
                 if url.path.startswith("/silent"):
                     server._ending.wait()

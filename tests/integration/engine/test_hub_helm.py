@@ -1,6 +1,7 @@
 """HelmCharts looked for and HelmReleases pushed to child clusters (spec/03 §1.2, §8.3); releases are made by hand."""
 
 import base64
+import json
 import random
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
@@ -12,7 +13,8 @@ import pytest
 from charts import ChartServer, pack
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.errors import NotFound
-from clusternet_engine.kube.resources import HELM_CHARTS, NAMESPACES, SECRETS, Object, Resource
+from clusternet_engine.kube.resources import BASES, HELM_CHARTS, NAMESPACES, SECRETS, Object, Resource
+from clusternet_engine.model import constants as names
 from deploying import Release, encode, events_of, exists, is_gone, pushed_cluster
 from hub_site import HubProcess, eventually
 from publishing import FakeCluster, chart, remove_cluster
@@ -246,23 +248,84 @@ class TestCharts:
                 wrong = await make("hello", chartPullSecret={**right, "name": "reader-wrong"}, **more)
                 assert "refused" in await self.reaches(parent, wrong, "NotFound")
                 absent = await make("hello", chartPullSecret={**right, "name": "reader-none"}, **more)
-                assert "doesn't exist" in await self.reaches(parent, absent, "NotFound")
+                assert "there is none" in await self.reaches(parent, absent, "NotFound")
                 await self.reaches(parent, await make("hello", chartPullSecret=right, **more), "Found")
                 release = Release(parent, cluster)
+                await noted(parent, cluster, release, "default/reader-right", repo, plain=True)
                 await release.create(chart="hello", targetNamespace=target, chartPullSecret=right, **more)
                 await release.reaches("deployed")
                 await release.delete()
+                await parent.delete(BASES, "b", cluster.namespace)
         finally:
             for name in ("reader-right", "reader-wrong"):
                 await parent.delete(SECRETS, name, "default")
 
+    async def test_the_hub_lends_nobody_its_right_to_read_secrets(
+        self, parent, child, cluster, make, charts, private, target
+    ):
+        """A Secret of another namespace is used where it is released, and goes where the hub has rendered it to."""
+        ops = f"ops-{random.randbytes(3).hex()}"
+        await parent.create(NAMESPACES, {"metadata": {"name": ops}})
+        await parent.create(SECRETS, login("reader", "s3cret-word", ops))
+        foreign, absent = {"name": "reader", "namespace": ops}, {"name": "none", "namespace": ops}
+        more = {"repo": private.repo, "version": "1.0.0"}
+        try:
+            asked = len(private.requests)
+            stolen, missing = [await make("hello", chartPullSecret=one, **more) for one in (foreign, absent)]
+            reasons = [await self.reaches(parent, one, "NotFound") for one in (stolen, missing)]
+            assert reasons[0] == reasons[1].replace(f"{ops}/none", f"{ops}/reader"), "no telling what is there"
+            assert "pull-secret-for.clusternet.io/default=true" in reasons[0]
+            assert len(private.requests) == asked
 
-def login(name: str, password: str) -> Object:
+            release = Release(parent, cluster)
+            await release.create(chart="hello", targetNamespace=target, chartPullSecret=foreign, **more)
+            reason = (await release.reaches("failed"))["description"]
+            assert "is what the hub has rendered" in reason, "the HelmRelease alone says nothing"
+            await release.delete()
+
+            release = Release(parent, cluster)
+            await noted(parent, cluster, release, f"{ops}/reader", private.repo)
+            await release.create(chart="hello", targetNamespace=target, chartPullSecret=foreign, **more)
+            assert "can't be used" in (await release.reaches("failed"))["description"], "it isn't released"
+            label = {"metadata": {"labels": {"pull-secret-for.clusternet.io/default": "true"}}}
+            await parent.patch(SECRETS, "reader", label, ops)
+            await self.reaches(parent, stolen, "Found", timeout=60)
+            await release.change(timeoutSeconds=299)
+            await release.reaches("deployed")
+            seen = len(charts.logins)
+            await release.change(repo=charts.repo, version="1.1.0")
+            assert "is what the hub has rendered" in (await release.reaches("failed"))["description"]
+            assert len(charts.logins) == seen, "the login goes to no other repository"
+            await release.delete()
+            await parent.delete(BASES, "b", cluster.namespace)
+        finally:
+            await parent.delete(NAMESPACES, ops)
+
+
+async def noted(
+    parent: Client, cluster: FakeCluster, release: Release, secret: str, repo: str, *, plain: bool = False
+) -> None:
+    """Make the Base of a release by hand, with what the hub notes on it of its chart's login."""
+    note = {"chart_namespace": "default", "secret": secret, "repo": repo, "plain": plain}
+    base = {
+        "apiVersion": BASES.api_version,
+        "kind": BASES.kind,
+        "metadata": {
+            "name": "b",
+            "namespace": cluster.namespace,
+            "annotations": {names.CHART_LOGINS_ANNOTATION: json.dumps({f"default/{release.release}": note})},
+        },
+        "spec": {"feeds": []},
+    }
+    await parent.create(BASES, base)
+
+
+def login(name: str, password: str, namespace: str = "default") -> Object:
     """A Secret for chartPullSecret."""
     data = {"username": "reader", "password": password}
     return {
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": {"name": name, "namespace": "default"},
+        "metadata": {"name": name, "namespace": namespace},
         "data": {key: base64.b64encode(value.encode()).decode() for key, value in data.items()},
     }

@@ -12,6 +12,7 @@ from clusternet_engine.agent.secrets import service_account_token
 from clusternet_engine.deploy.assembly import Publishing
 from clusternet_engine.deploy.objects import BURST, QPS, Objects
 from clusternet_engine.deploy.publisher import Sources
+from clusternet_engine.deploy.pull_secrets import OwnPullSecrets
 from clusternet_engine.deploy.repositories import Repositories
 from clusternet_engine.kube.backoff import Backoff
 from clusternet_engine.kube.client import Client
@@ -127,6 +128,7 @@ class AgentPublisher:
                 recorder=recorder,
                 helm_binary=self._helm_binary,
                 repositories=Repositories(repository_rule("agent", self._repository_addresses)),
+                secrets=OwnPullSecrets(self._parent),
                 workers=_WORKERS,
             )
             async with asyncio.TaskGroup() as tasks:

@@ -33,6 +33,7 @@ class Publishing:
         recorder: of events.
         helm_binary: name or path of the program.
         repositories: where charts come from.
+        secrets: the logins to them.
         workers: Descriptions, and releases, worked on at the same time.
     """
 
@@ -46,6 +47,7 @@ class Publishing:
         recorder: EventRecorder,
         helm_binary: str,
         repositories: Repositories,
+        secrets: PullSecrets,
         workers: int,
     ) -> None:
         self._descriptions = Publisher(
@@ -67,9 +69,7 @@ class Publishing:
             resource=HELM_RELEASES,
             informer=sources.releases,
             wanted=lambda release: True,
-            deployment=Releases(
-                parent, Helm(helm_binary, shared=side == "hub"), repositories, PullSecrets(parent), recorder
-            ),
+            deployment=Releases(parent, Helm(helm_binary, shared=side == "hub"), repositories, secrets, recorder),
             parent=parent,
             sources=sources,
             reach=reach,

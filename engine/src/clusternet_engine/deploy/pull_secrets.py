@@ -1,9 +1,15 @@
-"""The logins to chart repositories: Secrets of the parent that charts name in `chartPullSecret` (spec/03 §1.2)."""
+"""The logins to chart repositories, as whoever deploys HelmReleases reads them.
+
+The agent reads Secrets with its own rights on the parent, which end with its dedicated namespace: our hub keeps a copy
+there of what is needed, and names it in the HelmRelease. Where Clusternet's hub has named the original, the agent takes
+the Secret of the same name in its own namespace. The hub's side is in `clusternet_engine.hub.pull_secrets`.
+"""
 
 from __future__ import annotations
 
 import base64
 import binascii
+from typing import Protocol
 
 from clusternet_engine.deploy.repositories import Credential
 from clusternet_engine.kube.client import Client
@@ -13,62 +19,67 @@ from clusternet_engine.model import constants as names
 
 
 class PullSecretMissing(Exception):
-    """The Secret of a chart can't be read; the text says why."""
+    """The login of a chart can't be had; the text says why."""
 
 
-class PullSecrets:
-    """Reads the logins.
+class PullSecrets(Protocol):
+    """Where the logins of HelmReleases come from."""
 
-    An agent may read Secrets of its dedicated namespace only. So where the named one is out of its reach, it takes the
-    one of the same name there.
+    async def of_release(self, release: Object) -> Credential:
+        """Return the login for a HelmRelease's chart, an empty one where it needs none; or raise PullSecretMissing."""
+
+
+class OwnPullSecrets:
+    """The Secrets that an agent may read.
 
     Args:
-        parent: client of the parent cluster.
+        parent: client of the parent, with the rights of the approved cluster.
     """
 
     def __init__(self, parent: Client) -> None:
         self._parent = parent
 
-    async def credential(self, spec: Object, dedicated_namespace: str) -> Credential:
-        """Return the login for a chart; an empty one where it names no Secret.
-
-        Args:
-            spec: of the HelmChart or HelmRelease.
-            dedicated_namespace: of the cluster that the chart is for; "" if it isn't for one.
+    async def of_release(self, release: Object) -> Credential:
+        """Return the login for a HelmRelease's chart; an empty one where it names no Secret.
 
         Raises:
             PullSecretMissing: it can't be read.
         """
-        named = spec.get("chartPullSecret") or {}
+        dedicated = release["metadata"]["namespace"]
+        named = release["spec"].get("chartPullSecret") or {}
         name = named.get("name")
         if not name:
             return Credential()
-        namespace = named.get("namespace") or dedicated_namespace or "default"
+        namespace = named.get("namespace") or dedicated
         try:
-            secret = await self._parent.get(SECRETS, name, namespace)
+            return credential_of(await self._parent.get(SECRETS, name, namespace))
+        except Forbidden:
+            return await self._own(name, namespace, dedicated)
         except NotFound:
             raise PullSecretMissing(f"Secret {namespace}/{name} of chartPullSecret doesn't exist") from None
-        except Forbidden:
-            secret = await self._copy(name, namespace, dedicated_namespace)
-        return _credential(secret)
 
-    async def _copy(self, name: str, namespace: str, dedicated_namespace: str) -> Object:
+    async def _own(self, name: str, namespace: str, dedicated: str) -> Credential:
         try:
-            return await self._parent.get(SECRETS, name, dedicated_namespace)
+            return credential_of(await self._parent.get(SECRETS, name, dedicated))
         except (Forbidden, NotFound):
             raise PullSecretMissing(
                 f"Secret {namespace}/{name} of chartPullSecret is out of this cluster's reach, and there is no Secret "
-                f"{dedicated_namespace}/{name} in its place; a cluster that pulls reads Secrets of that namespace only"
+                f"{dedicated}/{name} in its place; a cluster that pulls reads Secrets of that namespace only"
             ) from None
 
 
-def _credential(secret: Object) -> Credential:
+def credential_of(secret: Object) -> Credential:
+    """Return the login that a Secret holds.
+
+    Raises:
+        PullSecretMissing: it is damaged.
+    """
     metadata = secret["metadata"]
     try:
         data = {key: base64.b64decode(value) for key, value in (secret.get("data") or {}).items()}
         return Credential(
-            data.get("username", b"").decode(),
-            data.get("password", b"").decode(),
+            data.get(names.USERNAME_KEY, b"").decode(),
+            data.get(names.PASSWORD_KEY, b"").decode(),
             data.get(names.CA_CERTIFICATE_KEY) or None,
         )
     except (binascii.Error, UnicodeDecodeError):

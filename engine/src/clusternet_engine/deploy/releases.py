@@ -252,7 +252,7 @@ class Releases:
 
     async def _archive(self, release: Object) -> bytes:
         spec = release["spec"]
-        credential = await self._secrets.credential(spec, release["metadata"]["namespace"])
+        credential = await self._secrets.of_release(release)
         return await self._repositories.fetch(spec, credential)
 
     async def _records(self, place: _Place) -> list[Record]:

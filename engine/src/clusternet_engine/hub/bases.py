@@ -66,6 +66,7 @@ from clusternet_engine.model.descriptions import (
 )
 from clusternet_engine.model.feeds import chart_feed, feed_reference, manifest_references
 from clusternet_engine.model.initialization import init_base_name, init_skipped
+from clusternet_engine.model.logins import logins_patch, pointing_to_secrets, rendered_logins
 from clusternet_engine.model.overrides import is_live, is_urgent, selects_differently
 from clusternet_engine.model.rendering import (
     VERIFYING_CHART,
@@ -79,6 +80,7 @@ from clusternet_engine.model.rendering import (
 )
 from clusternet_engine.model.rendering_problems import problems_patch
 from clusternet_engine.model.secret_values import Seal, unreadable
+from clusternet_engine.model.sync_modes import cluster_deployer
 from clusternet_engine.model.uid_labels import uid_label, without_uid_labels
 from clusternet_engine.threads import Threads
 
@@ -194,7 +196,11 @@ class Bases:
         namespace = change.object["metadata"]["namespace"]
         if self._key and unreadable(change.old) != unreadable(change.new):
             self._enqueue(self._caches.bases.by_index(BY_NAMESPACE, namespace))
-        if before == after or change.old is None or change.new is None:
+        if change.old is None or change.new is None:
+            return
+        if cluster_deployer(change.old) != cluster_deployer(change.new):
+            self._enqueue(self._caches.bases.by_index(BY_NAMESPACE, namespace))
+        if before == after:
             return
         for globalization in self._caches.globalizations.items():
             feed = globalization["spec"].get("feed")
@@ -270,6 +276,7 @@ class Bases:
         if rendering is None:
             return None
         try:
+            base = await self._note_logins(base, rendering)
             again = await self._write(base, rendering)
         except (Conflict, NotFound):
             raise  # something has changed meanwhile
@@ -383,6 +390,20 @@ class Bases:
         """Return every reference by which an override can mean what these feeds mean."""
         sources = (source for feed in feeds for source in self._caches.feed_objects(feed))
         return list(dict.fromkeys(reference for source in sources for reference in source_references(source)))
+
+    async def _note_logins(self, base: Object, rendering: Rendering) -> Object:
+        """Note what logins the charts need, before anybody can ask for them; return the Base as it is then.
+
+        The rendered charts name the Secrets that whoever deploys them is to read.
+        """
+        metadata = base["metadata"]
+        logins = rendered_logins(base, rendering)
+        cluster = self._caches.cluster_in(metadata["namespace"])
+        pulls = cluster is not None and cluster_deployer(cluster) == "agent"
+        rendering.charts = pointing_to_secrets(base, rendering.charts, logins, pulls=pulls)
+        if patch := logins_patch(base, logins):
+            return await self._client.patch(BASES, metadata["name"], patch, metadata["namespace"])
+        return base
 
     # Descriptions
 
@@ -503,7 +524,10 @@ def _concern(base: Object) -> tuple[Any, ...]:
         base["spec"],
         without_uid_labels(metadata.get("labels") or {}),
         [metadata.get(field) for field in ("deletionTimestamp", "finalizers")],
-        (metadata.get("annotations") or {}).get(names.RENDERING_PROBLEMS_ANNOTATION),
+        [
+            (metadata.get("annotations") or {}).get(annotation)
+            for annotation in (names.RENDERING_PROBLEMS_ANNOTATION, names.CHART_LOGINS_ANNOTATION)
+        ],
     )
 
 

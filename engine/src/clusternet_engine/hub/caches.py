@@ -36,6 +36,7 @@ from clusternet_engine.kube.resources import (
 )
 from clusternet_engine.model import constants as names
 from clusternet_engine.model.feeds import chart_feed, feed_reference, feed_references, manifest_references
+from clusternet_engine.model.logins import logins_of, original_of
 from clusternet_engine.model.names import cluster_object_name
 from clusternet_engine.model.shapes import complete
 
@@ -45,6 +46,8 @@ BY_NAMESPACE = "namespace"
 BY_SUBSCRIPTION = "subscription"
 """Index of Bases, Descriptions, HelmReleases and Localizations of replicas by the UID of their Subscription."""
 BY_UID = "uid"
+BY_LOGIN = "login"
+"""Index of Bases, and of copies of logins, by the key of the Secret that holds the login."""
 BY_OWNER = "owner"
 """Index of Descriptions and HelmReleases by the UID of what they belong to."""
 BY_NAMESPACE_AND_FEED = "namespace and feed"
@@ -59,6 +62,7 @@ _RBAC_DEFAULTS = f"{names.BOOTSTRAPPING_LABEL}={names.RBAC_DEFAULTS}"
 _SERVICE_ACCOUNT_TOKENS = f"type={names.SERVICE_ACCOUNT_TOKEN_TYPE}"
 _MANIFEST_VALUES = f"type={names.MANIFEST_VALUES_TYPE}"
 _DESCRIPTION_VALUES = f"type={names.DESCRIPTION_VALUES_TYPE}"
+_LOGINS = f"{names.CHART_LOGIN_LABEL}=true"
 _CHILD_CREDENTIALS = f"metadata.name={names.CHILD_DEPLOYER_SECRET}"
 
 
@@ -76,6 +80,7 @@ class Caches:
         self.namespaces = Informer(client, NAMESPACES)
         self.accounts = Informer(client, SERVICE_ACCOUNTS, label_selector=_OF_CLUSTERS)
         self.tokens = Informer(client, SECRETS, label_selector=_OF_CLUSTERS, field_selector=_SERVICE_ACCOUNT_TOKENS)
+        self.logins = Informer(client, SECRETS, label_selector=_LOGINS)
         self.child_credentials = Informer(client, SECRETS, field_selector=_CHILD_CREDENTIALS)
         self.cluster_roles = Informer(client, CLUSTER_ROLES, label_selector=_RBAC_DEFAULTS)
         self.cluster_role_bindings = Informer(client, CLUSTER_ROLE_BINDINGS, label_selector=_RBAC_DEFAULTS)
@@ -121,6 +126,8 @@ class Caches:
         self.manifest_values.add_index(BY_MANIFEST, _manifests_kept)
         self.localizations.add_index(BY_SUBSCRIPTION, _subscriptions_divided)
         self.manifests.add_index(BY_FEED, manifest_references)
+        self.bases.add_index(BY_LOGIN, lambda base: {login.secret for login in logins_of(base).values()})
+        self.logins.add_index(BY_LOGIN, lambda copy: filter(None, (original_of(copy),)))
         self.charts.add_index(BY_FEED, lambda chart: (feed_reference(chart_feed(chart)),))
         self._running: Mapping[str, Informer] = {
             "clusterregistrationrequests": self.requests,
@@ -128,6 +135,7 @@ class Caches:
             "namespaces": self.namespaces,
             "serviceaccounts": self.accounts,
             "secrets": self.tokens,
+            "logins for charts": self.logins,
             "credentials of children": self.child_credentials,
             "clusterroles": self.cluster_roles,
             "clusterrolebindings": self.cluster_role_bindings,

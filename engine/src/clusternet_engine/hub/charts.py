@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 
-from clusternet_engine.deploy.pull_secrets import PullSecretMissing, PullSecrets
+from clusternet_engine.deploy.pull_secrets import PullSecretMissing
 from clusternet_engine.deploy.repositories import Repositories, RepositoryFailed
 from clusternet_engine.hub.caches import BY_NAMESPACE, Caches
+from clusternet_engine.hub.pull_secrets import HubPullSecrets
 from clusternet_engine.hub.settings import Settings
 from clusternet_engine.kube.backoff import Backoff
 from clusternet_engine.kube.cache import Change
@@ -47,7 +48,7 @@ class Charts:
         self._recorder = recorder
         self._enabled = settings.enabled(features.DEPLOYER)
         self._repositories = Repositories(repository_rule("hub", settings.repository_addresses))
-        self._secrets = PullSecrets(client)
+        self._secrets = HubPullSecrets(client)
         self._backoffs: dict[str, tuple[int, Backoff]] = {}
         self._controller = Controller(
             NAME,
@@ -102,7 +103,7 @@ class Charts:
             return _RECHECK_LIMIT
         judged = status.get("observedGeneration") == metadata["generation"]
         try:
-            await self._repositories.look(spec, await self._secrets.credential(spec, ""))
+            await self._repositories.look(spec, await self._secrets.of_chart(chart))
         except (ChartMissing, PullSecretMissing, RepositoryFailed) as error:
             wait = self._next_attempt(key, metadata["generation"])
             if isinstance(error, RepositoryFailed) and judged and status.get("phase") == names.CHART_FOUND:

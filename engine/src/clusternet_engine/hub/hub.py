@@ -11,6 +11,7 @@ from clusternet_engine.hub import (
     aggregator,
     approver,
     bases,
+    chart_logins,
     charts,
     feeds,
     inventory,
@@ -26,6 +27,7 @@ from clusternet_engine.hub.aggregator import Aggregator
 from clusternet_engine.hub.approver import Approver
 from clusternet_engine.hub.bases import Bases
 from clusternet_engine.hub.caches import Caches
+from clusternet_engine.hub.chart_logins import ChartLogins
 from clusternet_engine.hub.charts import Charts
 from clusternet_engine.hub.feeds import Feeds
 from clusternet_engine.hub.inventory import Inventory
@@ -61,6 +63,7 @@ CONTROLLERS = (
     pusher.NAME,
     charts.NAME,
     values.NAME,
+    chart_logins.NAME,
 )
 
 log = logging.getLogger(__name__)
@@ -147,6 +150,7 @@ def _controllers(
         pusher.NAME: Pusher(client, caches, recorder, settings, tunnels),
         charts.NAME: Charts(client, caches, recorder, settings),
         values.NAME: Values(client, caches, settings),
+        chart_logins.NAME: ChartLogins(client, caches, settings),
     }
 
 

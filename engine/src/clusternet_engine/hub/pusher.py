@@ -7,6 +7,7 @@ from clusternet_engine.deploy.publisher import Sources
 from clusternet_engine.deploy.repositories import Repositories
 from clusternet_engine.hub.caches import BY_NAMESPACE, Caches
 from clusternet_engine.hub.children import Children
+from clusternet_engine.hub.pull_secrets import HubPullSecrets
 from clusternet_engine.hub.settings import Settings
 from clusternet_engine.hub.tunnels import Tunnels
 from clusternet_engine.kube.cache import Change
@@ -51,6 +52,7 @@ class Pusher:
             recorder=recorder,
             helm_binary=settings.helm_binary,
             repositories=Repositories(repository_rule("hub", settings.repository_addresses)),
+            secrets=HubPullSecrets(client),
             workers=_WORKERS,
         )
         self._caches = caches

@@ -6,7 +6,7 @@ import logging
 from functools import partial
 from typing import Any
 
-from clusternet_engine.hub.caches import BY_OWNER, Caches
+from clusternet_engine.hub.caches import BY_NAMESPACE, BY_OWNER, Caches
 from clusternet_engine.hub.marks import release
 from clusternet_engine.hub.settings import Settings
 from clusternet_engine.kube.cache import Change
@@ -18,6 +18,7 @@ from clusternet_engine.kube.parallel import run_all
 from clusternet_engine.kube.resources import DESCRIPTIONS, HELM_RELEASES, Object, make_key, object_key, split_key
 from clusternet_engine.model import constants as names
 from clusternet_engine.model import features
+from clusternet_engine.model.logins import awaited_copy
 from clusternet_engine.model.releases import UnreadableChart, difference, helm_status, place_of, wanted_releases
 
 NAME = "helmrelease"
@@ -48,6 +49,7 @@ class Releases:
         self._controller = Controller(NAME, self._reconcile, workers=settings.workers, keys=self._keys)
         caches.descriptions.add_handler(self._on_description)
         caches.releases.add_handler(self._on_release)
+        caches.logins.add_handler(self._on_login)
 
     async def run(self) -> None:
         """Work until cancelled, with feature gate Deployer; begins with all Descriptions there are."""
@@ -67,6 +69,13 @@ class Releases:
         metadata = change.object["metadata"]
         if description := (metadata.get("labels") or {}).get(names.CONFIG_NAME_LABEL):
             self._controller.enqueue(make_key(description, metadata["namespace"]))
+
+    def _on_login(self, change: Change) -> None:
+        """A release may have waited for it."""
+        if change.old is None:
+            for description in self._caches.descriptions.by_index(BY_NAMESPACE, change.object["metadata"]["namespace"]):
+                if _is_helm(description):
+                    self._controller.enqueue(object_key(description))
 
     async def _reconcile(self, key: str) -> float | None:
         namespace, name = split_key(key)
@@ -92,9 +101,12 @@ class Releases:
         there = {release["metadata"]["name"]: release for release in self._releases(description)}
         works: list[partial[Any]] = []
         unseen: list[str] = []
+        waiting: list[str] = []
         for name, one in wanted.items():
             before = self._caches.releases.get(name, description["metadata"]["namespace"])
-            if before is None:
+            if (before is None or difference(before, one)) and self._lacks_login(one):
+                waiting.append(one["spec"]["releaseName"])
+            elif before is None:
                 works.append(partial(self._create, description, one, unseen))
             elif name not in there or before["metadata"].get("deletionTimestamp"):
                 log.info("%s waits for the end of the former %s", object_key(description), name)
@@ -105,8 +117,18 @@ class Releases:
         works += (partial(self._delete, there[name]) for name in there.keys() - wanted.keys())
         await run_all(works, at_once=_AT_ONCE)
         if not works:
-            await self._write_status(description, helm_status(description, there))
+            status = helm_status(description, there)
+            if waiting:
+                # The copy of a login has yet to be made, or its Secret can't be used; its end brings us back.
+                reason = f"the logins of chartPullSecret can't be used, or not yet: {', '.join(waiting)}"
+                status = {"phase": names.DESCRIPTION_PENDING, "reason": reason}
+            await self._write_status(description, status)
         return _UNSEEN_RECHECK if unseen else None
+
+    def _lacks_login(self, wanted: Object) -> bool:
+        """Return whether a release's child couldn't read yet what its chart is to be got with."""
+        name = awaited_copy(wanted)
+        return bool(name) and self._caches.logins.get(name, wanted["metadata"]["namespace"]) is None
 
     async def _create(self, description: Object, wanted: Object, unseen: list[str]) -> None:
         """Make a release, or note that there is one which the cache doesn't know."""
