@@ -141,22 +141,24 @@ class Removal:
 
         The child goes first, because the way there is what the parent has of it, and because its agent would register
         again. On the parent the request goes first, because a parent that sees it without its cluster may register the
-        cluster anew; what was deployed is given up after the cluster, because a parent deploys to clusters that it has.
-        The credentials go before that: nothing that a child has written may keep it from losing them.
+        cluster anew, and then the child's rights and credentials, since nothing that a child has written may keep it from
+        losing them; what was deployed is given up after the cluster, because a parent deploys to clusters that it has.
         Without I(force), raises ClusternetError while something is deployed through the namespace.
         """
         namespace = self._registered.namespace_name
         deployed = self._deployed(namespace, force) if namespace else []
         untouched = None if self._registered.leaving else self._clean_child()
-        self._delete_named(CLUSTER_REGISTRATION_REQUESTS, request_name(self._registered.cluster_id))
+        name = request_name(self._registered.cluster_id)
+        self._delete_named(CLUSTER_REGISTRATION_REQUESTS, name)
+        for resource in (CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES):
+            self._delete_named(resource, name)
+        if namespace:
+            self._revoke(namespace)
         if self._registered.cluster is not None:
             self._delete(MANAGED_CLUSTERS, self._registered.cluster)
         if namespace:
-            self._revoke(namespace)
+            self._forget_child(namespace)
             self._give_up(namespace, deployed)
-        for resource in (CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES):
-            self._delete_named(resource, request_name(self._registered.cluster_id))
-        if namespace:
             self._delete_namespace(namespace)
         if untouched and self.removed:
             self.left += child_cleanup.left_on_child(untouched)
@@ -263,15 +265,17 @@ class Removal:
             deployed = self._deploying(namespace)
 
     def _revoke(self, namespace: str) -> None:
-        """Take away the credentials: the child's on the parent, and the parent's on the child."""
-        path = SECRETS.path(constants.SECRET_CHILD_CLUSTER_DEPLOYER, namespace)
-        secret = self._client.get(path)
-        if secret is not None:
-            self._delete_for_good(SECRETS, secret)
+        """End the child's tokens on the parent, before anything is read that the child may have written."""
         selector = f"{constants.LABEL_CLUSTER_ID}={self._registered.cluster_id}"
         for account in listed(self._client, SERVICE_ACCOUNTS.path(namespace=namespace), selector):
             self._delete_named(SECRETS, account["metadata"]["name"], namespace)
             self._delete(SERVICE_ACCOUNTS, account)
+
+    def _forget_child(self, namespace: str) -> None:
+        """Remove the parent's credential on the child."""
+        secret = self._client.get(SECRETS.path(constants.SECRET_CHILD_CLUSTER_DEPLOYER, namespace))
+        if secret is not None:
+            self._delete_for_good(SECRETS, secret)
 
     def _delete_namespace(self, name: str) -> None:
         """Remove the namespace when it is the cluster's own and nobody else's."""

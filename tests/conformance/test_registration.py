@@ -4,6 +4,8 @@ The expectations restate what a running Clusternet shows (spec/02 §6–§8). Wh
 purpose, the test says so.
 """
 
+import base64
+
 import pytest
 from clusternet_engine.model.rbac import namespace_rules
 from deployment import CLUSTERS, HEARTBEAT, SYSTEM
@@ -140,15 +142,11 @@ def test_service_account_and_token(deployment, namespace, account, ours, cluster
     assert metadata["namespace"] == namespace
     assert metadata["labels"] == ours
     assert metadata["name"].startswith("clusternet-")
-    secret = deployment.parent.get(f"/api/v1/namespaces/{namespace}/secrets/{metadata['name']}")
-    assert secret["type"] == "kubernetes.io/service-account-token"
-    assert set(secret["data"]) == {"ca.crt", "namespace", "token"}
-    assert secret["metadata"]["annotations"] == {
-        "kubernetes.io/service-account.name": metadata["name"],
-        "kubernetes.io/service-account.uid": metadata["uid"],
-    }
+    # The reference keeps a token that never expires in a Secret of the account's name.
+    assert deployment.parent("GET", f"/api/v1/namespaces/{namespace}/secrets/{metadata['name']}").status == 404
     request = deployment.parent.get(f"{CLUSTERS}/clusterregistrationrequests/clusternet-{cluster_id}")
-    assert request["status"]["caCertificate"] == secret["data"]["ca.crt"]
+    published = deployment.parent.get("/api/v1/namespaces/kube-system/configmaps/kube-root-ca.crt")
+    assert base64.b64decode(request["status"]["caCertificate"]).decode() == published["data"]["ca.crt"]
 
 
 @pytest.mark.parametrize("kind", ["clusterroles", "clusterrolebindings"])

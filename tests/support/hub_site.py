@@ -172,6 +172,7 @@ def _render(template: str, port: int, **changes: Any) -> list[Object]:
         "clusternet_hub_secure_port": port,
         "clusternet_hub_proxy_subjects": [],
         "clusternet_hub_child_rights": "agent",
+        "clusternet_hub_child_token_lifetime": "720h",
         "clusternet_hub_child_label_prefixes": ["node.clusternet.io/"],
         "__clusternet_hub_advertise_address": "localhost",
         **changes,

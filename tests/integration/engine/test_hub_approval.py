@@ -137,3 +137,12 @@ async def test_a_nameless_request_is_read_by_every_registration_token_while_it_i
         await eventually(read)
         with pytest.raises(ApiError):
             await stranger.list(CLUSTER_REGISTRATION_REQUESTS)
+        body = {
+            "metadata": {
+                "name": "clusternet-x",
+                "annotations": {"clusternet.io/registrant": "system:bootstrap:others"},
+            },
+            "spec": {"clusterId": "x", "clusterName": "x"},
+        }
+        with pytest.raises(Forbidden, match="only the user who posts it"):
+            await stranger.create(CLUSTER_REGISTRATION_REQUESTS, body)

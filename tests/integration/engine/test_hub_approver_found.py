@@ -41,7 +41,7 @@ async def test_an_account_without_its_secret_is_completed(hubs, applicant, paren
     await parent.create(
         SERVICE_ACCOUNTS, {"metadata": {"name": "clusternet-upstr", "namespace": namespace, "labels": labels}}
     )
-    hubs.start()
+    hubs.start("--child-token-lifetime=0")
     await child.ask()
     await child.approved()
     assert (await child.only(SERVICE_ACCOUNTS))["metadata"]["name"] == "clusternet-upstr"
@@ -54,7 +54,7 @@ async def test_a_secret_that_stands_in_the_way(hubs, applicant, parent):
     account = {"metadata": {"name": "clusternet-upstr", "namespace": namespace, "labels": child.labels}}
     await parent.create(SERVICE_ACCOUNTS, account)
     await parent.create(SECRETS, {"metadata": {"name": "clusternet-upstr", "namespace": namespace}})
-    hubs.start()
+    hubs.start("--child-token-lifetime=0")
     await child.ask()
     await child.obstructed("TokenSecretExists")
     await parent.delete(SECRETS, "clusternet-upstr", namespace)

@@ -16,11 +16,13 @@ from clusternet_engine.agent.predictor import Predictor
 from clusternet_engine.agent.progress import Progress, Reason, Track
 from clusternet_engine.agent.publisher import AgentPublisher
 from clusternet_engine.agent.registration import Membership, Registrar
+from clusternet_engine.agent.renewal import Renewal
 from clusternet_engine.agent.settings import Settings
 from clusternet_engine.agent.status import Collector
 from clusternet_engine.agent.tunnel import Tunnel
 from clusternet_engine.kube.backoff import Backoff
 from clusternet_engine.kube.client import Client
+from clusternet_engine.kube.credentials import RenewedToken
 from clusternet_engine.kube.events import EventRecorder
 from clusternet_engine.kube.resources import Object
 from clusternet_engine.model import constants as names
@@ -120,8 +122,9 @@ class Agent:
 
     async def _report(self, membership: Membership, identity: str, collector: Collector, progress: Progress) -> None:
         credential = membership.credential
+        token = RenewedToken(credential.token)
         async with (
-            self._parent.client(credential.parent_url, credential.token, membership.trusted_ca) as parent,
+            self._parent.client(credential.parent_url, token, membership.trusted_ca) as parent,
             asyncio.TaskGroup() as tasks,
         ):
             heartbeat = Heartbeat(
@@ -142,7 +145,15 @@ class Agent:
                 child_url=self._child_url,
                 progress=progress,
             )
+            renewal = Renewal(
+                self._child,
+                child_namespace=self._settings.system_namespace,
+                parent=parent,
+                source=token,
+                share=self._settings.token_renewal,
+            )
             tasks.create_task(heartbeat.run(), name="heartbeat")
+            tasks.create_task(renewal.run(), name="renewal")
             publisher = AgentPublisher(
                 self._child,
                 parent,

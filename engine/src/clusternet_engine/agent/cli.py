@@ -58,6 +58,13 @@ def make_agent_parser() -> argparse.ArgumentParser:
 
 def _add_registration_flags(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
+        "--parent-token-renewal",
+        metavar="SHARE",
+        type=rules.positive_share,
+        default=0.8,
+        help="share of its life after which the token for the parent is renewed, if it expires",
+    )
+    group.add_argument(
         "--cluster-reg-parent-url",
         metavar="URL",
         type=rules.parent_url,
@@ -236,6 +243,7 @@ def check(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> Set
         qps=arguments.kube_api_qps,
         burst=arguments.kube_api_burst,
         recovery=features.enabled(gates, features.RECOVERY),
+        token_renewal=arguments.parent_token_renewal,
         helm_binary=arguments.helm_binary,
         repository_addresses=arguments.repository_addresses,
     )

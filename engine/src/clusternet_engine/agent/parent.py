@@ -7,6 +7,7 @@ from clusternet_engine.agent.secrets import ParentCredential, Registration
 from clusternet_engine.agent.settings import Settings
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.config import ClusterConfig, ConfigError
+from clusternet_engine.kube.credentials import RenewedToken
 from clusternet_engine.kube.errors import ApiError, ConnectionFailed, Forbidden, Invalid, NotFound, Unauthorized
 from clusternet_engine.model import constants as names
 
@@ -20,8 +21,13 @@ class Parent:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
-    def client(self, url: str, token: str | None, ca_certificate: bytes | None) -> Client:
+    def client(self, url: str, token: str | RenewedToken | None, ca_certificate: bytes | None) -> Client:
         """Return a client that trusts the CA bundle (PEM), or the system's store when that is None.
+
+        Args:
+            url: of the parent.
+            token: by which it speaks to the parent, possibly one that is renewed.
+            ca_certificate: the CA bundle.
 
         Raises:
             ConfigError: the bundle is not PEM.
@@ -29,10 +35,16 @@ class Parent:
         config = ClusterConfig(
             server=url,
             ca_data=ca_certificate,
-            token=token,
+            token=token if isinstance(token, str) else None,
             insecure_skip_tls_verify=self._settings.insecure_skip_tls_verify,
         )
-        return Client(config, qps=self._settings.qps, burst=self._settings.burst, user_agent=names.AGENT)
+        return Client(
+            config,
+            qps=self._settings.qps,
+            burst=self._settings.burst,
+            user_agent=names.AGENT,
+            tokens=token if isinstance(token, RenewedToken) else None,
+        )
 
     async def trusted_ca(self, registration: Registration, stored: ParentCredential | None) -> bytes | None:
         """Return the CA bundle to verify the parent with; None stands for the system's trust store.

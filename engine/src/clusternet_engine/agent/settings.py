@@ -60,6 +60,7 @@ class Settings:
     qps: float
     burst: int
     recovery: bool
+    token_renewal: float
     helm_binary: str
     repository_addresses: tuple[Destination, ...]
 
@@ -165,4 +166,12 @@ def share(text: str) -> float:
         value = -1.0
     if not 0 <= value <= 1:
         raise ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
+    return value
+
+
+def positive_share(text: str) -> float:
+    """Return a share above 0, up to 1."""
+    value = share(text)
+    if value == 0:
+        raise ArgumentTypeError(f"{text!r} is not above 0")
     return value

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from clusternet_engine.hub.caches import BY_CLUSTER, BY_NAMESPACE, Caches, cluster_ids
+from clusternet_engine.hub.credentials import Credential, Credentials
 from clusternet_engine.hub.settings import RegistrationSettings
 from clusternet_engine.kube.cache import Change
 from clusternet_engine.kube.client import Client
@@ -31,7 +32,6 @@ from clusternet_engine.kube.resources import (
     NAMESPACES,
     ROLE_BINDINGS,
     ROLES,
-    SECRETS,
     SERVICE_ACCOUNTS,
     Object,
     Resource,
@@ -46,8 +46,6 @@ from clusternet_engine.model.registration import Obstacle, Reason
 
 NAME = "crrapprover"
 
-_TOKEN_DEADLINE = 10.0
-"""Seconds after which a token that Kubernetes hasn't issued is worth a message."""
 _ROLE_DEADLINE = 2.0
 _ROLE_PAUSE = 0.005
 """Seconds an API server may take to know a role that it has stored, and between attempts to bind it."""
@@ -97,7 +95,14 @@ class Approver:
         self._controller = Controller(NAME, self._reconcile, workers=workers, keys=self._keys)
         self._handovers = Handovers()
         self._obstructed: dict[str, int] = {}
-        self._waiting_for_token: dict[str, float] = {}
+        self._credentials = Credentials(
+            client,
+            caches,
+            system_namespace=system_namespace,
+            lifetime=settings.token_lifetime,
+            make=self._made,
+            confirm=self._confirm,
+        )
         caches.requests.add_handler(self._on_request)
         caches.namespaces.add_handler(self._on_owned)
         caches.clusters.add_handler(self._on_owned)
@@ -112,7 +117,7 @@ class Approver:
     async def run(self) -> None:
         """Work until cancelled; begins with all requests there are."""
         self._obstructed.clear()
-        self._waiting_for_token.clear()
+        self._credentials.reset()
         self._handovers = Handovers()
         await self._controller.run()
 
@@ -156,24 +161,24 @@ class Approver:
             request = None
         if request is None or rules.is_settled(request):
             self._obstructed.pop(name, None)
-            self._waiting_for_token.pop(name, None)
+            self._credentials.forget(name)
             self._handovers.forget(name)
             await self._settle(name, request)
             if request is not None:
                 await self._revoke(request)
             return None
+        pause: float | None
         try:
-            issued, _ = await _together(self._approve(request), self._settle(name, request))
-            credential_missing = not issued
+            pause, _ = await _together(self._approve(request), self._settle(name, request))
         except Obstacle as obstacle:
             return await self._obstruct(request, obstacle)
         except (Forbidden, Invalid) as error:
             return await self._obstruct(request, Obstacle(Reason.REFUSED_BY_PARENT, str(error)))
         self._obstructed.pop(name, None)
-        return 1.0 if credential_missing else None
+        return pause
 
-    async def _approve(self, request: Object) -> bool:
-        """Make what is missing and approve; return False while the token isn't issued yet."""
+    async def _approve(self, request: Object) -> float | None:
+        """Make what is missing and approve; return the seconds until the credential has to be looked at again."""
         rules.check_request(request, self._reserved_namespaces)
         if not approval.is_approved(request, self._settings.approval, self._settings.rules):
             raise Obstacle(
@@ -183,36 +188,34 @@ class Approver:
         namespace = await self._namespace(request)
         account = await self._account(request, namespace)
         account_name = account["metadata"]["name"]
-        cluster, token, *_ = await _together(
+        cluster, credential, *_ = await _together(
             self._managed_cluster_with_permissions(request, namespace, account_name),
-            self._token(request, account),
+            self._credentials.of(request, account),
             self._cluster_permissions(request, namespace, account_name),
         )
-        credential = rules.issued_credential(token, account["metadata"]["uid"])
-        if credential is None:
-            self._check_patience(request, token)
-            return False
-        self._waiting_for_token.pop(request["metadata"]["name"], None)
-        handed_over = await self._handed_over(request, cluster, credential[0])
-        status = rules.approved_status(namespace, cluster["metadata"]["name"], credential, handed_over=handed_over)
+        if not isinstance(credential, Credential):
+            return float(credential)
+        handed_over = await self._handed_over(request, cluster, credential)
+        given = (credential.token, credential.ca_certificate)
+        status = rules.approved_status(namespace, cluster["metadata"]["name"], given, handed_over=handed_over)
         before = (request.get("status") or {}).get("result")
         if await self._write_status(request, status) and before != names.APPROVED:
             where = f"{namespace}/{cluster['metadata']['name']}"
             log.info("approved %s as ManagedCluster %s", request["metadata"]["name"], where)
             await self._recorder.event(request, "Normal", names.APPROVED, f"registered as ManagedCluster {where}")
-        return True
+        return None if handed_over else credential.look_again
 
-    async def _handed_over(self, request: Object, cluster: Object, token: str) -> bool:
+    async def _handed_over(self, request: Object, cluster: Object, credential: Credential) -> bool:
         """Return whether the cluster has its token already; note it on the request when it has just shown it."""
-        name, credential = request["metadata"]["name"], rules.credential_id(token)
-        if rules.handed_over(request) == credential:
+        name = request["metadata"]["name"]
+        if rules.handed_over(request) == credential.identity:
             self._handovers.forget(name)
             return True
         heartbeat, now = str((cluster.get("status") or {}).get("lastObservedTime") or ""), time.monotonic()
-        if (request.get("status") or {}).get("token") != token:
-            self._handovers.offer(name, credential, heartbeat, now)
-        elif self._handovers.used(name, credential, heartbeat, now):
-            annotations = {names.HANDED_OVER_ANNOTATION: credential}
+        if (request.get("status") or {}).get("token") != credential.token:
+            self._handovers.offer(name, credential.identity, heartbeat, now)
+        elif self._handovers.used(name, credential.identity, heartbeat, now):
+            annotations = {names.HANDED_OVER_ANNOTATION: credential.identity}
             await self._client.patch(CLUSTER_REGISTRATION_REQUESTS, name, {"metadata": {"annotations": annotations}})
         return False
 
@@ -343,18 +346,6 @@ class Approver:
                 return account
         raise AssertionError("names never end")
 
-    async def _token(self, request: Object, account: Object) -> Object:
-        name, namespace = account["metadata"]["name"], account["metadata"]["namespace"]
-        secret = self._caches.tokens.get(name, namespace)
-        if secret is None:
-            secret = await self._made(request, SECRETS, rules.make_token_secret(request, namespace, name))
-            rules.check_token_secret(secret, name)
-            if not rules.is_labelled_for(secret, request["spec"]["clusterId"]):
-                patch = {"metadata": {"labels": rules.system_labels(request)}}
-                secret = await self._client.patch(SECRETS, name, patch, namespace)
-        rules.check_token_secret(secret, name)
-        return secret
-
     async def _cluster_permissions(self, request: Object, namespace: str, account: str) -> None:
         cluster_id = request["spec"]["clusterId"]
         binding = rbac.cluster_role_binding(cluster_id, namespace, account)
@@ -407,16 +398,6 @@ class Approver:
             current = None
         if current is None or current["metadata"]["resourceVersion"] != request["metadata"]["resourceVersion"]:
             raise Conflict(409, "Conflict", "the request is not what it was")
-
-    def _check_patience(self, request: Object, secret: Object) -> None:
-        since = self._waiting_for_token.setdefault(request["metadata"]["name"], time.monotonic())
-        if time.monotonic() - since > _TOKEN_DEADLINE:
-            where = f"{secret['metadata']['namespace']}/{secret['metadata']['name']}"
-            raise Obstacle(
-                Reason.TOKEN_NOT_ISSUED,
-                f"Kubernetes hasn't filled in Secret {where} within {_TOKEN_DEADLINE:g} s;"
-                " does the parent's kube-controller-manager run?",
-            )
 
     async def _obstruct(self, request: Object, obstacle: Obstacle) -> float:
         """Tell of an obstacle; return the seconds until it is looked at again."""

@@ -15,6 +15,7 @@ from clusternet_engine.flags import (
     ServingFlags,
     add_chart_flags,
     destinations,
+    duration,
     make_parser,
     port,
     positive_int,
@@ -37,6 +38,8 @@ from clusternet_engine.program import health_server, leader_elector, run_program
 PORT = 443
 QPS = 500.0
 BURST = 1000
+MIN_TOKEN_LIFETIME = 600
+"""Seconds that API servers issue tokens for at least."""
 REGISTRANT, ANY = "registrant", "any"
 """Clusternet's own defaults, 50 and 100, let 200 clusters wait 40 s for their registration; the API server has its own
 protection against too many requests."""
@@ -133,6 +136,14 @@ def make_hub_parser() -> argparse.ArgumentParser:
         " labels (a pattern for each key); a request is approved if all of one of them fits",
     )
     registration.add_argument(
+        "--child-token-lifetime",
+        type=token_lifetime,
+        default="720h",
+        metavar="DURATION",
+        help="of the tokens by which clusters speak to the parent and which agents renew, at least 10m; 0 for ones"
+        " that last until they are deleted, as Clusternet's own agents need them",
+    )
+    registration.add_argument(
         "--child-labels",
         type=label_patterns,
         default=None,
@@ -199,6 +210,18 @@ def approval_rules(text: str) -> tuple[Rule, ...]:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+def token_lifetime(text: str) -> float:
+    """argparse type: how long tokens live, in seconds; 0 is for ever.
+
+    Raises:
+        argparse.ArgumentTypeError: it is no duration, or API servers don't issue such a token.
+    """
+    seconds = duration(text)
+    if seconds and not MIN_TOKEN_LIFETIME <= seconds < 2**32:
+        raise argparse.ArgumentTypeError(f"{text} is neither 0 nor at least {MIN_TOKEN_LIFETIME} s and below 2^32 s")
+    return seconds
+
+
 def label_patterns(text: str) -> tuple[str, ...]:
     """argparse type: patterns of the keys of labels."""
     return tuple(filter(None, (part.strip() for part in text.split(","))))
@@ -230,6 +253,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             approval=arguments.approval,
             rules=arguments.approval_rules,
             labels=arguments.child_labels,
+            token_lifetime=arguments.child_token_lifetime,
         ),
         publishers=Publishers.of(arguments.publisher),
     )

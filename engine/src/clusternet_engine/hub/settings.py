@@ -22,12 +22,14 @@ class RegistrationSettings:
         approval: who decides about requests.
         rules: which are approved, with `Mode.RULES`.
         labels: patterns of the keys of labels that clusters may wish for; None if all are allowed.
+        token_lifetime: of the tokens that clusters get, in seconds; 0 for tokens that last.
     """
 
     nameless_registrants: bool = False
     approval: Mode = Mode.AUTO
     rules: tuple[Rule, ...] = ()
     labels: tuple[str, ...] | None = None
+    token_lifetime: float = 720 * 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

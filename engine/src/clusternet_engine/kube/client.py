@@ -18,7 +18,7 @@ from clusternet_engine import metrics
 from clusternet_engine.connecting import AddressRefused
 from clusternet_engine.kube.config import ClusterConfig
 from clusternet_engine.kube.connections import network_connector, proxy, tls
-from clusternet_engine.kube.credentials import token_source
+from clusternet_engine.kube.credentials import TokenSource, token_source
 from clusternet_engine.kube.decoding import EVENT, LIST, OBJECT, NotJSON, decode_aside, encode, marked
 from clusternet_engine.kube.errors import (
     ClientClosed,
@@ -100,6 +100,7 @@ class Client:
     :param qps: requests a second after the burst; 0 = no limit.
     :param burst: requests let through at once.
     :param route: how to get there; ``None`` = by the network.
+    :param tokens: where the bearer token comes from; ``None`` = from the configuration.
     :raises ConfigError: CA or client certificate are unreadable.
     """
 
@@ -110,10 +111,11 @@ class Client:
         burst: int = 100,
         user_agent: str = "clusternet-engine",
         route: Route | None = None,
+        tokens: TokenSource | None = None,
     ) -> None:
         self.config = config
         self._limiter = TokenBucket(qps, burst)
-        self._tokens = token_source(config)
+        self._tokens = tokens or token_source(config)
         self._user_agent = user_agent
         self._route = route
         self._proxy = route.proxy(config) if route else proxy(config)

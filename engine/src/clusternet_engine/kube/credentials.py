@@ -44,6 +44,26 @@ class StaticToken:
         return self._token
 
 
+class RenewedToken:
+    """A token that somebody replaces while it is used."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    @property
+    def current(self) -> str:
+        """The token in use."""
+        return self._token
+
+    def replace(self, token: str) -> None:
+        """Use another token from the next request on."""
+        self._token = token
+
+    async def token(self, *, renew: bool = False) -> str | None:
+        """The token; ``renew`` changes nothing, since whoever renews it does so in time."""
+        return self._token
+
+
 class TokenFile:
     """A token in a file, read again every :data:`FILE_AGE` seconds and when the server refuses it."""
 

@@ -166,6 +166,7 @@ CHILD_DEPLOYER_SECRET = "child-cluster-deployer"  # noqa: S105 - the name of a S
 REGISTRATION_SECRET = "clusternet-agent-cluster-registration"  # noqa: S105 - the name of a Secret
 APP_DEPLOYER = "clusternet-app-deployer"
 PROXY_USER = "clusternet"
+ROOT_CA_CONFIG_MAP = "kube-root-ca.crt"
 BOOTSTRAP_GROUP = "system:bootstrappers:clusternet:register-cluster-token"
 BOOTSTRAP_ACCOUNT = "cluster-bootstrap-use"
 MANAGED_CLUSTER_ROLE = "clusternet-managedcluster-role"
