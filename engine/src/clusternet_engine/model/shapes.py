@@ -21,7 +21,7 @@ _REQUIRED_TEXTS = {MANAGED_CLUSTERS.kind: ("clusterId", "syncMode"), CLUSTER_REG
 
 def complete(obj: Object) -> None:
     """Give an object what the rules expect in its spec, empty, where it has nothing."""
-    lists, texts = _REQUIRED_LISTS.get(obj["kind"], ()), _REQUIRED_TEXTS.get(obj["kind"], ())
+    lists, texts = _REQUIRED_LISTS.get(obj.get("kind", ""), ()), _REQUIRED_TEXTS.get(obj.get("kind", ""), ())
     if not (lists or texts):
         return
     spec = obj.setdefault("spec", {})
