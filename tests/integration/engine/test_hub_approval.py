@@ -16,6 +16,7 @@ from clusternet_engine.kube.resources import (
 )
 from hub_site import HubProcess, eventually
 
+NOBODY = "00000000-0000-4000-8000-000000000000"
 RULES = json.dumps([{"names": ["allowed-*"], "labels": {"env": "test"}}])
 
 
@@ -137,12 +138,10 @@ async def test_a_nameless_request_is_read_by_every_registration_token_while_it_i
         await eventually(read)
         with pytest.raises(ApiError):
             await stranger.list(CLUSTER_REGISTRATION_REQUESTS)
+        annotations = {"clusternet.io/registrant": "system:bootstrap:others"}
         body = {
-            "metadata": {
-                "name": "clusternet-x",
-                "annotations": {"clusternet.io/registrant": "system:bootstrap:others"},
-            },
-            "spec": {"clusterId": "x", "clusterName": "x"},
+            "metadata": {"name": f"clusternet-{NOBODY}", "annotations": annotations},
+            "spec": {"clusterId": NOBODY, "clusterName": "nobody", "clusterType": "StandardCluster"},
         }
         with pytest.raises(Forbidden, match="only the user who posts it"):
             await stranger.create(CLUSTER_REGISTRATION_REQUESTS, body)
