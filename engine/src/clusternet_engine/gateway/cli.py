@@ -25,7 +25,7 @@ from clusternet_engine.kube.connections import network_connector
 from clusternet_engine.model import constants as names
 from clusternet_engine.model.gateway import Entrance
 from clusternet_engine.program import run_program
-from clusternet_engine.serving import HealthServer, ServingTLS
+from clusternet_engine.serving import ServingTLS
 
 LOOPBACK = "127.0.0.1"
 
@@ -116,16 +116,7 @@ async def _serve(settings: Settings, access: ClientFlags, arguments: Sequence[st
         forwarding_session(network_connector(0)) as session,
     ):
         gateway = Gateway(parent, session, settings, entrance)
-        server = HealthServer(
-            LOOPBACK,
-            settings.port,
-            {},
-            tls=ServingTLS(pair),
-            handler=gateway.handle,
-            listener=listener,
-            access=gateway.check_token,
-        )
-        async with server:
+        async with gateway.server(ServingTLS(pair), listener):
             await gateway.run()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
+import socket
 import time
 
 import aiohttp
@@ -30,6 +31,7 @@ from clusternet_engine.logs import REFUSALS_LOGGED, Sparingly
 from clusternet_engine.model.gateway import Entrance, split_path
 from clusternet_engine.model.proxying import direct_path, headers_to_parent, impersonates, upgrade_protocol
 from clusternet_engine.model.shapes import complete
+from clusternet_engine.serving import HealthServer, ServingTLS
 
 FIRST_LIST = 30.0
 """Seconds within which the ManagedClusters must have been listed."""
@@ -95,6 +97,16 @@ class Gateway:
             finally:
                 for task in work:
                     task.cancel()
+
+    def server(self, tls: ServingTLS, listener: socket.socket) -> HealthServer:
+        """Return what serves it; its metrics, too, are for those who know its token.
+
+        Args:
+            tls: to serve with.
+            listener: that listens.
+        """
+        address, port = listener.getsockname()
+        return HealthServer(address, port, {}, tls=tls, handler=self.handle, listener=listener, access=self.check_token)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer a request."""

@@ -28,7 +28,7 @@ from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.config import ClusterConfig, ConfigError
 from clusternet_engine.kube.connections import network_connector
 from clusternet_engine.model.gateway import Entrance
-from clusternet_engine.serving import HealthServer, ServingTLS
+from clusternet_engine.serving import ServingTLS
 from yarl import URL
 
 CLUSTERS = "/apis/clusters.clusternet.io/v1beta1"
@@ -164,10 +164,9 @@ class Site:
         config = ClusterConfig(server=f"http://127.0.0.1:{self.server.port}", token="of-the-parent")
         client = await self._stack.enter_async_context(Client(config))
         passing_on = await self._stack.enter_async_context(forwarding_session(network_connector(0)))
-        gateway = Gateway(client, passing_on, settings, entrance)
-        serving = HealthServer("127.0.0.1", 0, {}, tls=ServingTLS(pair), handler=gateway.handle, listener=listener)
-        await self._stack.enter_async_context(serving)
-        self.running = asyncio.create_task(gateway.run())
+        self.gateway = Gateway(client, passing_on, settings, entrance)
+        await self._stack.enter_async_context(self.gateway.server(ServingTLS(pair), listener))
+        self.running = asyncio.create_task(self.gateway.run())
         self._stack.push_async_callback(self.stop)
         context = ssl.create_default_context(cadata=pair.certificate.decode())
         self.session = await self._stack.enter_async_context(
@@ -236,6 +235,12 @@ async def test_what_is_refused(site: Site) -> None:
         assert "takes the token" in await site.refused("/ns1/berlin/api", 401, token=token)
     async with site.session.get(f"{site.url}/ns1/berlin/api") as answer:
         assert answer.status == 401
+    for token, status in (("wrong", 401), ("of-the-gateway", 200)):
+        headers = {"Authorization": f"Bearer {token}"}
+        async with site.session.get(f"{site.url}/metrics", headers=headers) as answer:
+            assert answer.status == status
+        async with site.session.get(f"{site.url}/livez", headers=headers) as answer:
+            assert answer.status == 200
     assert "no cluster ns9/berlin" in await site.refused("/ns9/berlin/api", 400)
     assert "namespace and name" in await site.refused("/ns1", 400)
     assert "impersonate" in await site.refused("/ns1/berlin/api", 403, headers={"Impersonate-User": "viewer"})
@@ -306,6 +311,25 @@ async def test_kubeconfigs_follow_the_fleet(site: Site) -> None:
     await site.stop()
     assert not site.kubeconfig.exists()
     assert [file.name for file in folder.iterdir()] == ["of-somebody"]
+
+
+async def test_kubeconfigs_that_cannot_be_written_are_tried_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    await site.start()
+    kubeconfigs = site.gateway._kubeconfigs
+    write, failures = kubeconfigs.write, [OSError(28, "No space left on device") for _ in range(2)]
+
+    def fails_at_first(clusters: Any) -> None:
+        if failures:
+            raise failures.pop()
+        write(clusters)
+
+    monkeypatch.setattr(kubeconfigs, "write", fails_at_first)
+    await site.parent.events.put(("ADDED", managed_cluster("berlin", "ns3")))
+    await until(lambda: site.contexts() == ["berlin.ns1", "austin", "berlin.ns3"])
+    assert "No space left on device" in caplog.text
+    assert not site.running.done()
 
 
 async def test_only_the_chosen_clusters_are_offered(site: Site) -> None:
