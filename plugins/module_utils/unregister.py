@@ -141,7 +141,7 @@ class Removal:
 
         The child goes first, because the way there is what the parent has of it, and because its agent would register
         again. On the parent the request goes first, because a parent that sees it without its cluster may register the
-        cluster anew, and then the child's rights and credentials: nothing that a child has written may keep it from losing
+        cluster anew, and then the rights and credentials: nothing that a child has written may keep it from losing
         them. What was deployed is given up after the cluster, because a parent deploys to clusters that it has.
         Without I(force), raises ClusternetError while something is deployed through the namespace.
         """
