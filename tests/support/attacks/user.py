@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from attacks.child import APPLY, JSON_PATCH, MERGE, STRATEGIC, chart, nested
-from attacks.ground import CHARTS, TEAM, Child, Ground
+from attacks.ground import CHARTS, PULL_PASSWORD, TEAM, Child, Ground
 from attacks.honest import status_of
 from attacks.listener import SECRET_ANSWER
 from attacks.listing import attack
@@ -179,6 +179,33 @@ def _charts(ground: Ground) -> Child:
 def _chart(ground: Ground, name: str, repo: str, **spec: Any) -> None:
     answer = ground.chart_user("POST", within(APPS, CHARTS, "helmcharts"), chart(name, _charts(ground), repo, **spec))
     assert answer.status in (201, 403, 409, 422), answer
+
+
+@attack("user", "makes the hub send the password in a Secret of another namespace to a repository of their own")
+def borrows_pull_secrets(ground: Ground) -> None:
+    before = len(ground.repository.requests)
+    for index, (namespace, name) in enumerate(
+        (
+            ("ops", "postgres"),
+            ("OPS", "postgres"),
+            ("../ops", "postgres"),
+            ("ops", "../../ops/secrets/postgres"),
+            ("kube-system", "nope"),
+            ("clusternet-system", "clusternet-hub"),
+        )
+    ):
+        _chart(
+            ground,
+            f"borrow-{index}",
+            f"{ground.repository.url}/borrow",
+            chartPullSecret={"namespace": namespace, "name": name},
+        )
+    ground.honest.passes()
+    shown = [one for one in ground.repository.requests[before:] if one[1]]
+    assert not shown, shown
+    told = json.dumps([status_of(one) for one in ground.admin.items(within(APPS, CHARTS, "helmcharts"))])
+    assert PULL_PASSWORD not in told
+    ground.chart_user("DELETE", within(APPS, CHARTS, "helmcharts"))
 
 
 @attack("user", "makes the hub fetch from the parent's own network by the address of a chart repository")
