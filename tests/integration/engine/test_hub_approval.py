@@ -140,6 +140,8 @@ async def test_a_nameless_request_is_read_by_every_registration_token_while_it_i
             await stranger.list(CLUSTER_REGISTRATION_REQUESTS)
         annotations = {"clusternet.io/registrant": "system:bootstrap:others"}
         body = {
+            "apiVersion": CLUSTER_REGISTRATION_REQUESTS.api_version,
+            "kind": CLUSTER_REGISTRATION_REQUESTS.kind,
             "metadata": {"name": f"clusternet-{NOBODY}", "annotations": annotations},
             "spec": {"clusterId": NOBODY, "clusterName": "nobody", "clusterType": "StandardCluster"},
         }
