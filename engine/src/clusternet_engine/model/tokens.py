@@ -12,7 +12,7 @@ import binascii
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
+from clusternet_engine.model.documents import read_json
 
 _SKEW = 60.0
 """Seconds by which a clock may be behind the API server's before nothing is concluded from it."""
@@ -59,7 +59,7 @@ def read_token(text: str) -> Token | None:
     """
     try:
         payload = text.split(".")[1]
-        claims: dict[str, Any] = orjson.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        claims: dict[str, Any] = read_json(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
         bound = claims["kubernetes.io"]
         account = bound["serviceaccount"]
         issued, expires = float(claims["iat"]), float(claims["exp"])
