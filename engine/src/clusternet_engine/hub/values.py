@@ -51,6 +51,7 @@ _GRACE = 120.0
 _MENDING_DELAY = 2.0
 """Seconds until the next look where the cache is late."""
 _KEY_BYTES = 32
+_KEY_ATTEMPTS = 3
 
 log = logging.getLogger(__name__)
 
@@ -269,17 +270,26 @@ class ValuesKey:
         self._key: bytes | None = None
 
     async def get(self) -> bytes:
-        """Return the key."""
-        while self._key is None:
+        """Return the key; a Secret that holds none is replaced.
+
+        Raises:
+            ApiError: it can't be replaced.
+        """
+        for _ in range(_KEY_ATTEMPTS):
+            if self._key is not None:
+                return self._key
             try:
                 secret = await self._client.get(SECRETS, names.VALUES_KEY_SECRET, self._namespace)
             except NotFound:
                 secret = await self._make()
             self._key = _key_in(secret)
             if self._key is None:
-                await self._client.delete(
-                    SECRETS, names.VALUES_KEY_SECRET, self._namespace, uid=secret["metadata"]["uid"]
-                )
+                with contextlib.suppress(NotFound):
+                    await self._client.delete(
+                        SECRETS, names.VALUES_KEY_SECRET, self._namespace, uid=secret["metadata"].get("uid")
+                    )
+        if self._key is None:
+            raise ApiError(500, "NoKey", f"Secret {self._namespace}/{names.VALUES_KEY_SECRET} holds no key")
         return self._key
 
     async def _make(self) -> Object:

@@ -71,7 +71,7 @@ OBJECTS: dict[str, st.SearchStrategy[Object]] = {
     "tokens": secrets("a"),
     "child_credentials": secrets(names.CHILD_DEPLOYER_SECRET),
     "subscriptions": of_kind("subscriptions", "Subscription"),
-    "manifests": of_kind("manifests", "Manifest"),
+    "stored_manifests": of_kind("manifests", "Manifest"),
     "charts": of_kind("helmcharts", "HelmChart"),
     "globalizations": of_kind("globalizations", "Globalization", namespaced=False),
     "localizations": of_kind("localizations", "Localization"),
@@ -250,7 +250,9 @@ def chain(kind: tuple[str, str], parts: Object, observed: Any) -> st.SearchStrat
             spec={"clusterId": "clusternet-1", "syncMode": "Push"},
         ),
         linked("child_credentials", {}, data={"token": "YQ==", names.ADVERTISE_URL_KEY: "aHR0cHM6Ly9h"}),
-        linked("manifests", {"name": "b", "namespace": "clusternet-reserved", "labels": config}, template=native),
+        linked(
+            "stored_manifests", {"name": "b", "namespace": "clusternet-reserved", "labels": config}, template=native
+        ),
         linked("charts", {"name": "b", "namespace": "default"}, status={"phase": "Found", "observedGeneration": 1}),
         linked(
             "localizations",
