@@ -1,11 +1,21 @@
-"""No secret shows in any output: of playbooks and modules at -vvv with diffs, of process lists, of log files."""
+"""No secret shows in any output: of playbooks and modules at -vvv with diffs, of process lists, of log files.
+
+Nor does a published Secret stand anywhere on the parent but in Secrets.
+"""
 
 import base64
+import binascii
+import json
+import re
+import secrets as randomness
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from deployment import SYSTEM, Deployment
+from play import run_tasks
 
 CHILDREN = ("child1", "child2")
 
@@ -50,6 +60,105 @@ def test_files_with_secrets_are_private(deployment):
             content = path.read_bytes()
             open_secrets = [name for name, secret in known.items() if any(s in content for s in shapes(secret)[:2])]
             assert not open_secrets, f"others may read {path}, which holds {open_secrets}"
+
+
+def planted(what: str) -> str:
+    """Return a value that stands nowhere else."""
+    return f"planted-{what}-{randomness.token_hex(12)}"
+
+
+def everything_but_secrets(deployment: Deployment) -> Iterator[tuple[str, str]]:
+    """Yield path and JSON of every list of objects that the parent keeps, but of Secrets and their shadows."""
+    groups = deployment.parent.get("/apis")["groups"]
+    versions = [f"/apis/{group['preferredVersion']['groupVersion']}" for group in groups if group["name"] != "shadow"]
+    for version in ("/api/v1", *versions):
+        for resource in deployment.parent.get(version)["resources"]:
+            if "list" in resource["verbs"] and "/" not in resource["name"] and resource["kind"] != "Secret":
+                path = f"{version}/{resource['name']}"
+                yield path, json.dumps(deployment.parent.get(path))
+
+
+def unwrapped(text: str, depth: int = 3) -> Iterator[str]:
+    """Yield a text, and what the base64 in it stands for, as often as it is wrapped."""
+    yield text
+    for part in re.findall(r"[A-Za-z0-9+/]{16,}={0,2}", text) if depth else ():
+        try:
+            yield from unwrapped(base64.b64decode(part, validate=True).decode(), depth - 1)
+        except (binascii.Error, UnicodeDecodeError):
+            continue
+
+
+@pytest.mark.timeout(600)
+def test_no_published_secret_outside_of_secrets(deployment: Deployment, tmp_path: Path) -> None:
+    """Publish with overrides and Secrets, change, compare, plan, reach a child: its values stand in Secrets alone."""
+    data, text, changed, mine, own = (planted(what) for what in ("data", "text", "changed", "override", "child"))
+    overrides = {what: planted(what) for what in ("localization", "globalization")}
+    cluster = deployment.managed_cluster("child1")["metadata"]
+    parent = str(deployment.lab.cluster("parent").kubeconfig)
+    head = {"apiVersion": "v1", "kind": "Secret", "type": "Opaque"}
+    name = {"name": "planted", "namespace": "default"}
+
+    def secret(value: str) -> dict[str, Any]:
+        content = {"data": {"a": base64.b64encode(value.encode()).decode()}, "stringData": {"b": text}}
+        return {**head, "metadata": name, **content}
+
+    plain = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": name, "data": {"a": "b"}}
+    feeds = [{"api_version": "v1", "kind": kind, **name} for kind in ("Secret", "ConfigMap")]
+    everywhere = {"cluster_affinity": {"match_labels": {"clusternet.io/created-by": "clusternet-agent"}}}
+    subscription = {**name, "subscribers": [everywhere], "feeds": feeds}
+
+    def override(value: str, feed: int, field: str = "data") -> dict[str, Any]:
+        patch = {"name": "o", "type": "MergePatch", "value": {field: {"o": value}}}
+        return {"name": "planted", "override_policy": "ApplyNow", "feed": feeds[feed], "overrides": [patch]}
+
+    there = {"namespace": cluster["namespace"]}
+    local = {**override(overrides["localization"], 1), **there}
+    hidden = {**override(base64.b64encode(mine.encode()).decode(), 0), **there, "name": "planted-secret"}
+    world = override(overrides["globalization"], 1)
+    wanted = {"subscriptions": [subscription], "wait_for": "deployed", "wait_timeout": 120}
+    on_child = {**head, "metadata": {**name, "name": "planted-there"}, "stringData": {"c": own}}
+
+    def play(*tasks: dict[str, Any], check: bool = False) -> str:
+        folder = tmp_path / randomness.token_hex(4)
+        folder.mkdir()
+        run = run_tasks(tasks, parent, folder, ("-vvv", "--diff", *(["--check"] if check else ())))
+        assert not any(result["failed"] for result in run.results), run.output[-4000:]
+        return run.output
+
+    outputs = [
+        play({"clusternet.core.manifest": {"definitions": [secret(data), plain]}}),
+        play({"clusternet.core.localization": {"localizations": [local]}}),
+        play({"clusternet.core.globalization": {"globalizations": [world]}}),
+        play({"clusternet.core.subscription": wanted}),
+        play({"clusternet.core.manifest": {"definitions": [secret(changed)]}}, check=True),
+        play({"clusternet.core.render": {"definitions": [secret(changed)], "localizations": [hidden]}}),
+        play({"clusternet.core.manifest": {"definitions": [secret(changed)]}}),
+        play({"clusternet.core.subscription": wanted}),
+        play({"clusternet.core.description_info": {}}),
+        play({"clusternet.core.child_object": {"names": [cluster["name"]], "definitions": [on_child]}}),
+        play({"clusternet.core.child_object": {"names": [cluster["name"]], "definitions": [on_child]}}, check=True),
+    ]
+    live = deployment.children["child1"].secret("default", "planted")
+    assert live["a"] == changed
+    assert live["b"] == text
+
+    known = {value.encode() for value in (data, text, changed, mine, own, *overrides.values())}
+    for number, output in enumerate(outputs):
+        leaks = [value for value in known if any(shape in output.encode() for shape in shapes(value)[:2])]
+        assert not leaks, f"{leaks} in output {number}"
+    logs = [path for path in (deployment.lab.folder / "hosts").rglob("*") if path.is_file() and "log" in path.name]
+    for path in (*logs, *deployment.lab.folder.glob("*/*.log")):
+        assert not [value for value in known if value in path.read_bytes()], path
+
+    # Overrides are custom resources that say what they do; Secrets that they change, and everything published, aren't.
+    for path, listed in everything_but_secrets(deployment):
+        for layer in unwrapped(listed):
+            assert not [value for value in (data, text, changed, own) if value in layer], path
+
+    play({"clusternet.core.subscription": {"subscriptions": [name], "state": "absent"}})
+    play({"clusternet.core.localization": {"localizations": [{**name, **there}], "state": "absent"}})
+    play({"clusternet.core.globalization": {"globalizations": [{"name": "planted"}], "state": "absent"}})
+    play({"clusternet.core.manifest": {"definitions": [secret(data), plain], "state": "absent"}})
 
 
 @pytest.mark.timeout(600)
