@@ -22,7 +22,7 @@ from clusternet_engine.kube.resources import SOCKETS as SOCKETS_KIND
 from clusternet_engine.kube.tls import client_context
 from clusternet_engine.model.constants import SHADOW_GROUP
 from clusternet_lab import Cluster, Lab
-from hub_site import HubProcess, account_kubeconfig, install, install_api_services, remove_api_services
+from hub_site import USUAL_LEASE, HubProcess, account_kubeconfig, install, install_api_services, remove_api_services
 from tunnel_site import TunnelSite
 
 from attacks.caller import Answer, Caller
@@ -244,6 +244,7 @@ async def ground(lab: Lab, folder: Path, *flags: str) -> AsyncIterator[Ground]:
             f"--secure-port={parent.engine_port}",
             f"--feature-gates={gates}",
             "--push-addresses=",
+            *USUAL_LEASE,
             f"--repository-addresses={_REPOSITORY}",
             *flags,
         )

@@ -15,6 +15,7 @@ from clusternet_engine.kube.resources import BASES, SECRETS, Object, split_key
 from clusternet_engine.model import constants as names
 from clusternet_engine.model.descriptions import HELM_SUFFIX
 from clusternet_engine.model.logins import Login, login_for, login_of, may_use, refusal
+from clusternet_engine.model.names import is_dns_label, is_dns_subdomain
 
 
 class HubPullSecrets:
@@ -66,6 +67,9 @@ class HubPullSecrets:
 
     async def _credential(self, login: Login) -> Credential:
         namespace, name = split_key(login.secret)
+        if not (is_dns_label(namespace or "") and is_dns_subdomain(name)):
+            # No Secret is called so; asking for it would be a request that the hub has no right to.
+            raise PullSecretMissing(refusal(login))
         try:
             secret = await self._client.get(SECRETS, name, namespace)
         except NotFound:
