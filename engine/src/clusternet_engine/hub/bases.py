@@ -402,7 +402,8 @@ class Bases:
         pulls = cluster is not None and cluster_deployer(cluster) == "agent"
         rendering.charts = pointing_to_secrets(base, rendering.charts, logins, pulls=pulls)
         if patch := logins_patch(base, logins):
-            return await self._client.patch(BASES, metadata["name"], patch, metadata["namespace"])
+            patched = await self._client.patch(BASES, metadata["name"], patch, metadata["namespace"])
+            return {**base, "metadata": patched["metadata"]}  # its spec stays the one that was rendered
         return base
 
     # Descriptions
