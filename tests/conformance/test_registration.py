@@ -7,6 +7,7 @@ purpose, the test says so.
 import base64
 
 import pytest
+from clusternet_engine.model.constants import READS_VALUES_ANNOTATION
 from clusternet_engine.model.rbac import namespace_rules
 from deployment import CLUSTERS, HEARTBEAT, SYSTEM
 
@@ -97,7 +98,8 @@ def test_managed_cluster(cluster, cluster_id, child, ours, given):
     metadata = cluster["metadata"]
     assert metadata["name"] == child
     assert metadata["labels"] == {**ours, **given}
-    assert shown(metadata, "annotations") == {}
+    # The reference's agent writes none; this one says that it reads the values of published Secrets.
+    assert shown(metadata, "annotations") == {READS_VALUES_ANNOTATION: "true"}
     assert "finalizers" not in metadata
     spec = {key: value for key, value in cluster["spec"].items() if value != []}  # no taints, if ever there were any
     assert spec == {"clusterId": cluster_id, "clusterType": "StandardCluster", "syncMode": SYNC_MODES[child]}
