@@ -160,7 +160,7 @@ def test_nothing_that_a_child_has_written_keeps_it_from_losing_its_credential(pa
     assert not result.get("failed"), result
     removed = [write.partition("?")[0].rpartition("/namespaces/ns-1/")[2] for write in parent.writes]
     assert removed[:4] == [
-        "managedclusters/edge-1", "secrets/child-cluster-deployer", "secrets/edge-1", "serviceaccounts/edge-1",
+        "secrets/edge-1", "serviceaccounts/edge-1", "managedclusters/edge-1", "secrets/child-cluster-deployer",
     ]  # fmt: skip
     assert "descriptions/bad-generic" in removed
     given_up = [item["what"] for item in result["clusters"][0]["left"] if "force" in item["why"]]
