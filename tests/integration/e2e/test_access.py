@@ -24,22 +24,27 @@ CONFIG_MAP = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "acc
 SECRET = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "access-test"}, "stringData": {"a": "b"}}
 
 CHILD_MAY = [
-    ("POST", REQUESTS, REQUEST),
     ("GET", f"{REQUESTS}/clusternet-{{id}}"),
     ("GET", f"{CLUSTERS}/namespaces/{{ns}}/managedclusters"),
     ("GET", f"{CLUSTERS}/namespaces/{{ns}}/managedclusters/{{name}}"),
     ("WATCH", f"{CLUSTERS}/namespaces/{{ns}}/managedclusters"),
-    ("PATCH", f"{CLUSTERS}/namespaces/{{ns}}/managedclusters/{{name}}", {"metadata": {"labels": {"a": "b"}}}),
+    (
+        "PATCH",
+        f"{CLUSTERS}/namespaces/{{ns}}/managedclusters/{{name}}",
+        {"metadata": {"labels": {"node.clusternet.io/a": "b"}}},
+    ),
     ("PATCH", f"{CLUSTERS}/namespaces/{{ns}}/managedclusters/{{name}}/status", {"status": {"platform": "linux/amd64"}}),
     ("GET", f"{APPS}/namespaces/{{ns}}/descriptions"),
     ("PATCH", f"{APPS}/namespaces/{{ns}}/descriptions/missing/status", {"status": {"phase": "Success"}}),
     ("GET", f"{APPS}/namespaces/{{ns}}/helmreleases"),
-    ("GET", "/api/v1/namespaces/{ns}/secrets"),
     ("GET", "/api/v1/namespaces/{ns}/secrets/child-cluster-deployer"),
-    ("POST", "/api/v1/namespaces/{ns}/secrets", SECRET),
-    ("POST", "/api/v1/namespaces/{ns}/configmaps", CONFIG_MAP),
     ("GET", f"{SOCKETS}/{{id}}"),
     ("POST", f"{SOCKETS}/{{id}}", {}),
+]
+CHILD_IS_REFUSED_BY_POLICIES = [
+    ("POST", REQUESTS, REQUEST),
+    ("PATCH", f"{CLUSTERS}/namespaces/{{ns}}/managedclusters/{{name}}", {"metadata": {"labels": {"a": "b"}}}),
+    ("POST", "/api/v1/namespaces/{ns}/secrets", SECRET),
 ]
 CHILD_MAY_NOT = [
     # other requests, and its own beyond reading it
@@ -51,6 +56,11 @@ CHILD_MAY_NOT = [
     ("DELETE", f"{REQUESTS}/clusternet-{{id}}"),
     ("PATCH", f"{REQUESTS}/clusternet-{{id}}/status", {"status": {"result": "Denied"}}),
     ("PATCH", f"{REQUESTS}/clusternet-{{other_id}}/status", {"status": {"result": "Denied"}}),
+    # what an agent doesn't do in its own namespace
+    ("GET", "/api/v1/namespaces/{ns}/secrets"),
+    ("POST", "/api/v1/namespaces/{ns}/configmaps", CONFIG_MAP),
+    ("POST", f"{APPS}/namespaces/{{ns}}/subscriptions", {}),
+    ("POST", f"{APPS}/namespaces/{{ns}}/bases", {}),
     # Secrets elsewhere
     ("GET", "/api/v1/secrets"),
     ("GET", "/api/v1/namespaces/{other_ns}/secrets"),
@@ -94,9 +104,9 @@ CHILD_MAY_NOT = [
 ]
 BOOTSTRAP_MAY = [
     ("POST", REQUESTS, REQUEST),
-    ("GET", f"{REQUESTS}/clusternet-{{id}}"),
 ]
 BOOTSTRAP_MAY_NOT = [
+    ("GET", f"{REQUESTS}/clusternet-{{id}}"),
     ("GET", REQUESTS),
     ("WATCH", REQUESTS),
     ("PATCH", f"{REQUESTS}/clusternet-{{id}}", {"spec": {"clusterType": "EdgeCluster"}}),
@@ -203,6 +213,14 @@ def test_may_not(identities, facts, identity, row):
     path = path.format(**facts)
     assert not review(identities[identity], method, path)
     assert send(identities[identity], method, path, *body) == 403
+
+
+@pytest.mark.parametrize(("identity", "row"), rows("child", CHILD_IS_REFUSED_BY_POLICIES))
+def test_policies_refuse(identities, facts, identity, row):
+    method, path, *body = row
+    path = path.format(**facts)
+    assert review(identities[identity], method, path)
+    assert send(identities[identity], method, path, *body) in {403, 422}
 
 
 def test_a_stranger_may_nothing(deployment):

@@ -8,6 +8,7 @@ import pytest
 from clusternet_engine.deploy.assembly import Publishing
 from clusternet_engine.deploy.objects import Objects
 from clusternet_engine.deploy.publisher import Sources
+from clusternet_engine.deploy.pull_secrets import OwnPullSecrets
 from clusternet_engine.deploy.repositories import Repositories
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.errors import NotFound
@@ -60,6 +61,7 @@ async def test_what_a_base_that_is_gone_had_asked_for_does_not_stay(parent: Clie
         recorder=EventRecorder(parent, "test"),
         helm_binary="helm",
         repositories=Repositories(repository_rule("agent")),
+        secrets=OwnPullSecrets(parent),
         workers=2,
     )
     await deployed.create(config_map(name))
