@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 
+from aiohttp.http_exceptions import HttpProcessingError
+
 _LETTERS = {logging.DEBUG: "D", logging.INFO: "I", logging.WARNING: "W", logging.ERROR: "E", logging.CRITICAL: "F"}
 _SECRETS = re.compile(
     r"eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"  # JSON web tokens: ServiceAccounts
@@ -62,6 +64,27 @@ class Sparingly:
         return True
 
 
+class MalformedRequests(logging.Filter):
+    """Makes one short line, now and then, of what aiohttp logs with a traceback: requests that aren't HTTP.
+
+    Strangers can send as many as they like, and would fill the log with them.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sparingly = Sparingly(REFUSALS_LOGGED)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether a record is logged; its error is named, without what was sent."""
+        error = record.exc_info[1] if record.exc_info else None
+        if not isinstance(error, HttpProcessingError):
+            return True
+        record.exc_info, record.exc_text = None, None
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+        record.msg, record.args = f"refused a malformed request: {type(error).__name__}", ()
+        return self._sparingly.allows(type(error).__name__)
+
+
 def mask(text: str) -> str:
     """The text with bearer, ServiceAccount and bootstrap tokens replaced by ``***``; a bootstrap token keeps its id."""
     return _SECRETS.sub(lambda match: f"{match[1]}.***" if match[1] else "***", text)
@@ -76,5 +99,9 @@ def setup(verbosity: int) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(KlogFormatter())
     logging.basicConfig(level=logging.DEBUG if verbosity >= 6 else logging.WARNING, handlers=[handler], force=True)
+    server = logging.getLogger("aiohttp.server")
+    for former in [one for one in server.filters if isinstance(one, MalformedRequests)]:
+        server.removeFilter(former)
+    server.addFilter(MalformedRequests())
     level = logging.DEBUG if verbosity >= 4 else logging.INFO if verbosity >= 1 else logging.WARNING
     logging.getLogger("clusternet_engine").setLevel(level)

@@ -202,6 +202,28 @@ def test_many_messages_alike_are_logged_sparingly() -> None:
     assert len(sparingly._next) <= MAX_KINDS + 1
 
 
+async def test_a_stranger_cannot_fill_the_log_with_malformed_requests(
+    port: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    former, root = logging.getLogger().handlers[:], logging.getLogger().level
+    authority = make_authority("test")
+    context = ssl.create_default_context(cadata=authority.certificate.decode())
+    tls = ServingTLS(issue(authority, "test", ["127.0.0.1"]))
+    try:
+        setup(0)
+        async with HealthServer("127.0.0.1", port, {}, tls=tls):
+            for _ in range(5):
+                reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+                writer.write(b"GET /secret-of-mine HTTP/9.9\r\n\r\n")
+                async with asyncio.timeout(30):
+                    assert b" 400 " in await reader.readline()
+                writer.close()
+    finally:
+        logging.basicConfig(level=root, handlers=former, force=True)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition("] ")[2] for line in lines] == ["refused a malformed request: BadStatusLine"]
+
+
 def test_secrets_are_masked() -> None:
     web_token = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJrdWJlIn0.c2lnbmF0dXJl"
     assert mask(f"a {web_token} b") == "a *** b"
