@@ -241,14 +241,27 @@ class Registrar:
                 except (Unauthorized, Forbidden) as refusal:
                     log.info("the parent refuses the stored credential (%d); trying the token", refusal.status)
             async with self._parent.client(url, source.token, trusted_ca) as client:
-                return await self._poll(client, url, None)
+                return await self._poll(client, url, None, refused=stored is not None)
         except (ApiError, ConnectionFailed) as error:
             raise Stuck(diagnose(error, url)) from None
         except ConfigError as error:
             raise Stuck(Status(Reason.REGISTRATION_SECRET_INVALID, f"the CA of the parent: {error}")) from None
 
-    async def _poll(self, client: Client, url: str, stored: ParentCredential | None) -> Approval:
-        """Return the approval once the request has it; the agent may read this one object, not watch it."""
+    async def _poll(
+        self, client: Client, url: str, stored: ParentCredential | None, *, refused: bool = False
+    ) -> Approval:
+        """Return the approval once the request has it; the agent may read this one object, not watch it.
+
+        Args:
+            client: of the parent.
+            url: of the parent.
+            stored: the credential of the client; None for the registration token.
+            refused: whether the token is tried because a stored credential was refused. An API server that has just
+                started refuses what it allows a moment later, so that one is tried again before long.
+
+        Raises:
+            Stuck: the token is of no use, and there is a stored credential to try again.
+        """
         backoff = Backoff(0.02, 4)
         started = time.monotonic()
         posted, worth_reading = False, stored is not None
@@ -264,6 +277,8 @@ class Registrar:
             if isinstance(decision, Approval):
                 return decision
             if decision.reason is Reason.REGISTRATION_DENIED or time.monotonic() - started > _PENDING_TOLD_AFTER:
+                if refused and decision.reason is Reason.REGISTERED_BEFORE:
+                    raise Stuck(decision)
                 self._progress.failed(Track.REGISTRATION, decision.reason, decision.message)
             await asyncio.sleep(backoff.next())
 

@@ -1,11 +1,15 @@
+import asyncio
 import base64
 import re
 from argparse import Namespace
+from contextlib import asynccontextmanager
 
 import pytest
+from clusternet_engine.agent import registration
 from clusternet_engine.agent.progress import Reason
-from clusternet_engine.agent.registration import Approval, registration_request, verdict
-from clusternet_engine.agent.secrets import ParentCredential
+from clusternet_engine.agent.registration import Approval, Registrar, registration_request, verdict
+from clusternet_engine.agent.secrets import ParentCredential, parent_cluster_secret
+from clusternet_engine.kube.errors import AlreadyExists, Forbidden
 
 URL = "https://parent"
 ID = "8f1a2f0e-3f3b-4b0e-9a53-0d9b6f0c1e2d"
@@ -123,3 +127,51 @@ def test_the_hub_says_why_it_cannot_approve_yet():
     decision = verdict(request(errorMessage="namespace fleet-1 belongs to another cluster"), URL)
     assert decision.reason is Reason.REGISTRATION_PENDING
     assert "namespace fleet-1 belongs to another cluster" in decision.message
+
+
+class StartingParent:
+    """A parent whose API server has just started: it doesn't know for a moment what the stored credential may do."""
+
+    def __init__(self):
+        self.tokens = []
+
+    async def trusted_ca(self, source, stored):
+        return b"CA"
+
+    @asynccontextmanager
+    async def client(self, url, token, ca_certificate):
+        self.tokens.append(token)
+        yield Namespace(get=self.get, create=self.create)
+
+    async def get(self, resource, name):
+        if self.tokens.count("sa-token") < 3 or self.tokens[-1] != "sa-token":
+            raise Forbidden(403, "Forbidden", "clusterregistrationrequests is forbidden")
+        return approved(token="")
+
+    async def create(self, resource, body):
+        if resource.kind == "SelfSubjectReview":
+            return {}
+        raise AlreadyExists(409, "AlreadyExists", "it exists")
+
+
+async def test_a_credential_that_was_refused_for_a_moment_is_tried_again(monkeypatch):
+    monkeypatch.setattr(registration, "_PENDING_TOLD_AFTER", 0.0)
+    stored = ParentCredential(URL, "clusternet-x7k2b", "sa-token", b"CA")
+    settings = Namespace(**vars(wanted()), parent_url=URL, token="07401b.f395accd246ae52d", ca_file=None)
+    settings.system_namespace = "clusternet-system"
+    secret = parent_cluster_secret(stored, secret_namespace="clusternet-system", cluster_id=ID, cluster_name="child1")
+    told = []
+
+    async def get(resource, name, namespace):
+        return secret
+
+    progress = Namespace(
+        failed=lambda track, reason, message: told.append(reason), approved=lambda message: told.append(message)
+    )
+    parent = StartingParent()
+    registrar = Registrar(Namespace(get=get), parent, settings, ID, progress)
+    async with asyncio.timeout(30):
+        membership = await registrar.run()
+    assert membership.credential == stored
+    assert parent.tokens.count("sa-token") == 3
+    assert told[:-1] == [Reason.REGISTERED_BEFORE] * 2
