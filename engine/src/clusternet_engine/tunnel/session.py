@@ -17,7 +17,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import aiohttp
 from aiohttp import web
@@ -173,7 +173,7 @@ class Session:
         The handshake is a task of its own, since aiohttp lets whoever closes a congested connection be cancelled with
         those that were waiting for it.
         """
-        connection = self._socket.get_extra_info("socket")
+        connection = self._connection()
         closing = asyncio.create_task(self._socket.close())
         try:
             await asyncio.wait((closing,), timeout=CLOSE_TIMEOUT)
@@ -184,6 +184,13 @@ class Session:
                         connection.shutdown(socket.SHUT_RDWR)
         finally:
             closing.cancel()
+
+    def _connection(self) -> Any:
+        """Return the socket below the websocket; None if the peer has vanished, since TLS transports forget it then."""
+        try:
+            return self._socket.get_extra_info("socket")
+        except AttributeError:
+            return None
 
     def send(self, stream: int, kind: FrameType, payload: bytes | memoryview = b"") -> None:
         """Queue a frame; data are cut into frames of `CHUNK` bytes."""

@@ -65,6 +65,19 @@ async def test_a_malformed_frame_ends_the_session(ends: Any) -> None:
     assert await end == "malformed frame: a number is cut off"
 
 
+async def test_a_peer_that_has_vanished_ends_the_session_quietly(ends: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asyncio's TLS transports forget what is below them once the connection is gone, and fail when they are asked."""
+
+    def gone(*_: Any) -> None:
+        raise AttributeError("'NoneType' object has no attribute '_get_extra_info'")
+
+    session, _, end = await ends.hub()
+    monkeypatch.setattr(type(session._socket), "get_extra_info", gone)
+    session.end("the peer has vanished")
+    async with asyncio.timeout(30):
+        assert await end == "the peer has vanished"
+
+
 async def test_c5_3_data_for_an_unknown_stream(ends: Any) -> None:
     _, peer, _ = await ends.hub()
     for kind in (FrameType.ERROR, FrameType.PAUSE, FrameType.RESUME, FrameType.ADD_CLIENT, 99):
