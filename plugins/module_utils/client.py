@@ -303,7 +303,7 @@ class Client:
 
     def _error(self, method: str, path: str, status: int, body: bytes) -> ApiError:
         try:
-            answer, _ = nesting.parse(body)
+            answer = nesting.parse(body)[0]
         except ValueError:
             answer = None
         if not isinstance(answer, dict):

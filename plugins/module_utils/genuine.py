@@ -71,7 +71,7 @@ def strangers(claims: Iterable[Claim], registered: Optional[Registered]) -> list
 def leave_out(client: Client, clusters: list, claim_of: Callable[[Any], Claim] = claim) -> list:
     """I(clusters) without those that nobody was registered as; each of these is a warning of I(client)."""
     pairs = [(claim_of(cluster), cluster) for cluster in clusters]
-    claims = [one for one, _ in pairs]
+    claims = [pair[0] for pair in pairs]
     if not contested(claims):
         return clusters
     registered = _registered(client)

@@ -44,7 +44,7 @@ def fetch(options: InventoryOptions, warn: Callable[[str], None]) -> list[Manage
                 warn(f"Skipped, since it is forbidden: {error.message}")
                 continue
             raise _explained(error, client.server) from error
-    clusters = [cluster for _, cluster in genuine.leave_out(client, found, lambda one: one[0])]
+    clusters = [pair[1] for pair in genuine.leave_out(client, found, lambda one: one[0])]
     for text in client.warnings:
         warn(text)
     return sorted(clusters, key=lambda cluster: (cluster["name"], cluster["namespace"]))
