@@ -6,44 +6,21 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp import web
+from client_pair import client_pair
 from clusternet_engine.certificates import KeyPair, make_authority
 from clusternet_engine.hub.api.authentication import Authenticator, RequestHeaders
 from clusternet_engine.kube.tls import load_key_pair, unverified_context
 from clusternet_engine.model.connection_limits import ConnectionLimits
 from clusternet_engine.serving import HealthServer, ServingTLS
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 AUTHORITY = make_authority("front proxy")
 HEADERS = {"X-Remote-User": "admin", "X-Remote-Group": "system:masters"}
-
-
-def client_pair(authority: KeyPair, *attributes: tuple[Any, str]) -> KeyPair:
-    """Return a client's certificate with this subject."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    now = datetime.now(UTC)
-    signer: Any = serialization.load_pem_private_key(authority.key, password=None)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(x509.Name([x509.NameAttribute(oid, value) for oid, value in attributes]))
-        .issuer_name(x509.load_pem_x509_certificate(authority.certificate).subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(hours=1))
-        .sign(signer, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    return KeyPair(certificate.public_bytes(pem), private)
 
 
 def named(name: str, authority: KeyPair = AUTHORITY) -> KeyPair:

@@ -10,13 +10,13 @@ import os
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from client_pair import client_pair
 from clusternet_engine.agent import tunnel
 from clusternet_engine.agent.tunnel import Tunnel
 from clusternet_engine.answers import status_answer
@@ -34,9 +34,7 @@ from clusternet_engine.kube.errors import ApiError, ConnectionFailed
 from clusternet_engine.kube.tls import load_key_pair
 from clusternet_engine.model.addresses import push_rule
 from clusternet_engine.model.dialling import Destinations, parse_destination
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import NameOID
 from prometheus_client import REGISTRY
 
@@ -45,26 +43,6 @@ BASE = f"/apis/proxies.clusternet.io/v1alpha1/sockets/{ID}"
 HEADERS = authentication.RequestHeaders(
     username=("X-Remote-User",), group=("X-Remote-Group",), extra_prefix=("X-Remote-Extra-",)
 )
-
-
-def client_pair(authority: KeyPair) -> KeyPair:
-    """Return a certificate for clients."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    now = datetime.now(UTC)
-    signer: Any = serialization.load_pem_private_key(authority.key, password=None)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "somebody")]))
-        .issuer_name(x509.load_pem_x509_certificate(authority.certificate).subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(hours=1))
-        .sign(signer, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    return KeyPair(certificate.public_bytes(pem), private)
 
 
 class Child:
@@ -256,7 +234,7 @@ async def test_c4_1_a_request_goes_to_the_child_and_back(site: Site) -> None:
 
 
 async def test_c4_2_who_the_caller_is_at_the_child(site: Site) -> None:
-    client = client_pair(site.child.authority)
+    client = client_pair(site.child.authority, (NameOID.COMMON_NAME, "somebody"))
     certificate, key = (base64.b64encode(pem).decode() for pem in (client.certificate, client.key))
     parent = {"X-Remote-User": "clusternet", "Authorization": "Bearer of-the-parent"}
     token = {"X-Remote-Extra-Clusternet-Token": "of-the-child"}
@@ -401,7 +379,7 @@ async def test_the_certificate_of_the_child_is_verified(site: Site) -> None:
 async def test_a_credential_goes_only_to_whom_the_ca_of_the_child_vouches_for(site: Site) -> None:
     parent = {"X-Remote-User": "clusternet"}
     token = parent | {"X-Remote-Extra-Clusternet-Token": "of-the-child"}
-    client = client_pair(site.child.authority)
+    client = client_pair(site.child.authority, (NameOID.COMMON_NAME, "somebody"))
     certificate, key = (base64.b64encode(pem).decode() for pem in (client.certificate, client.key))
     both = parent | {"X-Remote-Extra-Clusternet-Certificate": certificate, "X-Remote-Extra-Clusternet-Privatekey": key}
     plain = TestServer(site.child.app(), host="127.0.0.1")
@@ -436,7 +414,7 @@ async def test_connections_are_used_again_but_not_by_other_certificates(site: Si
     for number in range(5):
         await site.get(f"/direct/{number}", **{"X-Remote-User": "c", "X-Remote-Extra-Clusternet-Token": str(number)})
     assert len(site.child.connections) == 1
-    client = client_pair(site.child.authority)
+    client = client_pair(site.child.authority, (NameOID.COMMON_NAME, "somebody"))
     extras = {
         "X-Remote-User": "clusternet",
         "X-Remote-Extra-Clusternet-Certificate": base64.b64encode(client.certificate).decode(),
