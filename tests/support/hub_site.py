@@ -17,7 +17,7 @@ import pytest
 import yaml
 from clusternet_engine.kube.client import Client, PatchType
 from clusternet_engine.kube.config import ClusterConfig
-from clusternet_engine.kube.errors import ApiError, NotFound
+from clusternet_engine.kube.errors import ApiError, Forbidden, NotFound, Unauthorized
 from clusternet_engine.kube.resources import (
     API_SERVICES,
     CLUSTER_REGISTRATION_REQUESTS,
@@ -406,3 +406,30 @@ class Applicant:
             for obj in await self.all_of(resource):
                 with suppress(NotFound):
                     await self.parent.delete(resource, obj["metadata"]["name"])
+
+
+async def is_renewed(child: Applicant, lab: Lab, before: Object) -> None:
+    """Wait until a cluster has another credential than before, which is good, while the former one is refused.
+
+    Args:
+        child: the cluster.
+        lab: with the parent.
+        before: status of the cluster's request with the former credential.
+    """
+
+    async def renewed() -> bool:
+        return bool((await child.status())["token"] != before["token"])
+
+    await eventually(renewed)
+    async with acts_as_child(lab, await child.approved()) as acting:
+        await acting.list(MANAGED_CLUSTERS, before["dedicatedNamespace"])
+    async with acts_as_child(lab, before) as acting:
+
+        async def refused() -> bool:
+            try:
+                await acting.list(MANAGED_CLUSTERS, before["dedicatedNamespace"])
+            except (Unauthorized, Forbidden):
+                return True
+            return False
+
+        await eventually(refused, why="the old token is refused")

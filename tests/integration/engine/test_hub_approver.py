@@ -4,7 +4,7 @@ import asyncio
 import re
 
 import pytest
-from clusternet_engine.kube.errors import AlreadyExists, Forbidden, NotFound, Unauthorized
+from clusternet_engine.kube.errors import AlreadyExists, Forbidden, NotFound
 from clusternet_engine.kube.resources import (
     CLUSTER_REGISTRATION_REQUESTS,
     CLUSTER_ROLE_BINDINGS,
@@ -18,7 +18,7 @@ from clusternet_engine.kube.resources import (
     SERVICE_ACCOUNTS,
 )
 from clusternet_engine.model.tokens import read_token
-from hub_site import ID_LABEL, SYSTEM, acts_as_child, eventually
+from hub_site import ID_LABEL, SYSTEM, acts_as_child, eventually, is_renewed
 
 pytestmark = pytest.mark.usefixtures("hub")
 
@@ -266,22 +266,7 @@ async def test_a_deleted_credential_is_renewed(applicant, parent, lab):
     account = await child.only(SERVICE_ACCOUNTS)
     await parent.delete(SERVICE_ACCOUNTS, account["metadata"]["name"], before["dedicatedNamespace"])
 
-    async def renewed():
-        return (await child.status())["token"] != before["token"]
-
-    await eventually(renewed)
-    async with acts_as_child(lab, await child.approved()) as acting:
-        await acting.list(MANAGED_CLUSTERS, before["dedicatedNamespace"])
-    async with acts_as_child(lab, before) as acting:
-
-        async def refused():
-            try:
-                await acting.list(MANAGED_CLUSTERS, before["dedicatedNamespace"])
-            except (Unauthorized, Forbidden):
-                return True
-            return False
-
-        await eventually(refused, why="the old token is refused")
+    await is_renewed(child, lab, before)
 
 
 async def test_a_deleted_namespace_comes_back_under_its_name(applicant, parent):
