@@ -41,6 +41,9 @@ except ImportError:
 ENGINE = "clusternet-engine"
 """The package that has the rules."""
 
+Sources = dict[str, list[dict[str, Any]]]
+"""Charts and Manifests, by the reference of a feed that means them."""
+
 _LATER = "9999-12-31T23:59:59Z"  # creation of what doesn't exist yet, which comes last among equals
 _KINDS = (MANAGED_CLUSTERS, HELM_CHARTS, LOCALIZATIONS, GLOBALIZATIONS, DESCRIPTIONS, SUBSCRIPTIONS)
 
@@ -59,7 +62,10 @@ class Wanted(NamedTuple):
 
 
 class ClusterPreview(NamedTuple):
-    """What one cluster would get, and has now, of one Subscription: objects, and charts with their values."""
+    """What one cluster would get, and has now, of one Subscription: objects, and charts with their values.
+
+    What is C(plain) are the same objects and charts as they are before users' overrides change them.
+    """
 
     namespace: str
     name: str
@@ -67,6 +73,8 @@ class ClusterPreview(NamedTuple):
     objects_now: list
     charts: list
     charts_now: list
+    plain: list
+    plain_now: list
     problems: list
 
 
@@ -96,14 +104,13 @@ class Preview:
         self._localizations = _laid(LOCALIZATIONS, there[LOCALIZATIONS.kind], wanted.localizations)
         self._globalizations = _laid(GLOBALIZATIONS, there[GLOBALIZATIONS.kind], wanted.globalizations)
         charts = _laid(HELM_CHARTS, there[HELM_CHARTS.kind], wanted.charts)
-        self._sources: dict[str, list[dict[str, Any]]] = {}
         for key, chart in charts.items():
             if chart["spec"] != there[HELM_CHARTS.kind].get(key, {}).get("spec"):
-                chart = {**chart, "status": {"phase": constants.PHASE_FOUND}}  # supposed, until the hub looks
-            self._sources.setdefault(feeds.feed_reference(feeds.chart_feed(chart)), []).append(chart)
-        for manifest in self._manifests(wanted.definitions):
-            for reference in feeds.manifest_references(manifest):
-                self._sources.setdefault(reference, []).append(manifest)
+                charts[key] = {**chart, "status": {"phase": constants.PHASE_FOUND}}  # supposed, until the hub looks
+        listed = self._list(MANIFESTS, MANIFESTS.path(namespace=self._reserved))
+        manifests = {key: self._values.manifest(manifest) for key, manifest in listed.items()}
+        self._sources_now = _by_reference(there[HELM_CHARTS.kind].values(), manifests.values())
+        self._sources = _by_reference(charts.values(), self._with(wanted.definitions, manifests))
 
     def _list(self, resource: Resource, path: str) -> dict[tuple, dict[str, Any]]:
         try:
@@ -118,10 +125,11 @@ class Preview:
             ) from error
         return {_key(item): {"apiVersion": resource.api_version, "kind": resource.kind, **item} for item in listed}
 
-    def _manifests(self, definitions: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The Manifests there are, with I(definitions) laid over them."""
-        listed = self._list(MANIFESTS, MANIFESTS.path(namespace=self._reserved))
-        found = {key: self._values.manifest(manifest) for key, manifest in listed.items()}
+    def _with(
+        self, definitions: Iterable[dict[str, Any]], manifests: Mapping[tuple, dict[str, Any]]
+    ) -> Iterable[dict[str, Any]]:
+        """The I(manifests) with I(definitions) laid over them."""
+        found = dict(manifests)
         by_reference = {}
         for key, manifest in found.items():
             feed = feeds.manifest_feed(manifest)
@@ -137,7 +145,7 @@ class Preview:
             else:
                 merged = last_applied.merged(found[key]["template"], wanted)
                 found[key] = shadow.updated_manifest(found[key], shadow.template_of(merged), resource)
-        return list(found.values())
+        return found.values()
 
     def publishing(self, references: Iterable[str]) -> list[tuple]:
         """The Subscriptions, by namespace and name, that publish any of these feeds."""
@@ -177,7 +185,8 @@ class Preview:
         clusters = [self._cluster(subscription, entries, namespace, name, now) for namespace, name in bound.items()]
         for namespace, name in leaving.items():
             objects, charts = self._content(now, namespace)
-            clusters.append(ClusterPreview(namespace, name, [], objects, [], charts, []))
+            plain = self._plain(subscription, self._sources_now, [])
+            clusters.append(ClusterPreview(namespace, name, [], objects, [], charts, [], plain, []))
         return SubscriptionPreview(
             key[0],
             key[1],
@@ -223,16 +232,15 @@ class Preview:
         base = bases.build_base(subscription, next(bases.base_names(subscription, namespace)), namespace, {})
         base["metadata"]["uid"] = "preview"
         uid = subscription["metadata"]["uid"]
-        own = [
-            item
-            for item in self._localizations.values()
-            if item["metadata"]["namespace"] == namespace and not bases.is_replica_localization(item, uid)
-        ]
+        found = [item for item in self._localizations.values() if item["metadata"]["namespace"] == namespace]
+        shares_now = [item for item in found if bases.is_replica_localization(item, uid)]
+        own = [item for item in found if item not in shares_now]
+        shares = []
         if bases.is_divided(subscription):
             made = bases.replica_localizations(subscription, base, {"spec": {"feeds": entries or []}}, [])
-            own += [_created(item) for item in made]
+            shares = [_created(item) for item in made]
         rendered = rendering.render(
-            subscription["spec"]["feeds"], self._find, own, list(self._globalizations.values()), labels
+            subscription["spec"]["feeds"], self._find, [*own, *shares], list(self._globalizations.values()), labels
         )
         before = {item["spec"]["deployer"]: item for item in now if item["metadata"]["namespace"] == namespace}
         generic = descriptions.build_generic(base, rendered, before.get("Generic"))
@@ -246,13 +254,33 @@ class Preview:
             evened(objects_now, objects),
             charts,
             charts_now,
+            self._plain(subscription, self._sources, shares),
+            self._plain(subscription, self._sources_now, shares_now),
             [(problem.reason, problem.message) for problem in (*rendered.problems, *generic.problems, *helm.problems)],
         )
+
+    @staticmethod
+    def _plain(subscription: dict[str, Any], sources: Sources, shares: list) -> list[dict[str, Any]]:
+        """What a Subscription's feeds are without overrides, but for the I(shares) of its replicas."""
+        feeds_of = subscription["spec"]["feeds"]
+        rendered = rendering.render(feeds_of, lambda feed: sources.get(feeds.feed_reference(feed), []), shares, [], [])
+        return [*(part.object for part in rendered.generic), *(part.chart for part in rendered.charts)]
 
     def _content(self, found: Iterable[Mapping[str, Any]], namespace: str) -> tuple[list, list]:
         """The native objects with their values, and the charts with theirs, of the Descriptions of a namespace."""
         objects, charts = _content(found, namespace)
         return [self._values.entry(obj, namespace) for obj in objects], charts
+
+
+def _by_reference(charts: Iterable[dict[str, Any]], manifests: Iterable[dict[str, Any]]) -> Sources:
+    """The charts and Manifests, by the texts by which the hub matches feeds."""
+    sources: Sources = {}
+    for chart in charts:
+        sources.setdefault(feeds.feed_reference(feeds.chart_feed(chart)), []).append(chart)
+    for manifest in manifests:
+        for reference in feeds.manifest_references(manifest):
+            sources.setdefault(reference, []).append(manifest)
+    return sources
 
 
 def references(wanted: Wanted) -> list[str]:

@@ -2,16 +2,20 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Previews for people: as data, and as differences from what is there; secrets are hidden in both."""
+"""Previews for people: as data, and as differences from what is there; secrets are hidden in both.
+
+The values of overrides are hidden in what they change, as they are in the overrides themselves: all in an object that
+isn't so before it is overridden.
+"""
 
 from __future__ import annotations
 
-from typing import Any, Iterable, Mapping, Optional
+from typing import Any, Mapping, Optional
 
 from ansible_collections.clusternet.core.plugins.module_utils.feeds import feed_text
 from ansible_collections.clusternet.core.plugins.module_utils.preview import ClusterPreview, SubscriptionPreview
 from ansible_collections.clusternet.core.plugins.module_utils.reconcile import CREATED, DELETED, UNCHANGED, UPDATED
-from ansible_collections.clusternet.core.plugins.module_utils.redact import Redactor
+from ansible_collections.clusternet.core.plugins.module_utils.redact import Paths, Redactor
 
 
 class PreviewReport:
@@ -50,37 +54,66 @@ class PreviewReport:
         return bool(self.diffs(preview))
 
     def _cluster(self, cluster: ClusterPreview) -> dict[str, Any]:
+        plain = {_text(obj): obj for obj in cluster.plain}
         return {
             "name": cluster.name,
             "namespace": cluster.namespace,
-            "objects": [self._redactor.hide(obj) for obj in cluster.objects],
-            "charts": [self._chart(chart, values) for chart, values in cluster.charts],
+            "objects": [
+                self._object(obj, self._redactor.changed(obj, plain.get(_text(obj)))) for obj in cluster.objects
+            ],
+            "charts": [
+                self._chart(chart, values, self._redactor.changed(chart, plain.get(_text(chart))))
+                for chart, values in cluster.charts
+            ],
             "changes": [
                 {"what": text, "action": _action(before, after)} for text, before, after in self._pairs(cluster)
             ],
             "problems": [{"reason": reason, "message": message} for reason, message in cluster.problems],
         }
 
-    def _chart(self, chart: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    def _object(self, obj: Mapping[str, Any], private: Paths) -> dict[str, Any]:
+        return self._redactor.hide(self._redactor.without(obj, private))
+
+    def _chart(self, chart: Mapping[str, Any], values: Mapping[str, Any], private: Paths) -> dict[str, Any]:
+        shown = self._redactor.without(chart, private)
         return {
-            "name": chart["metadata"]["name"],
-            "namespace": chart["metadata"].get("namespace"),
-            "labels": chart["metadata"].get("labels") or {},
-            "spec": chart.get("spec") or {},
+            "name": shown["metadata"]["name"],
+            "namespace": shown["metadata"].get("namespace"),
+            "labels": shown["metadata"].get("labels") or {},
+            "spec": shown.get("spec") or {},
             "values": self._redactor.values(dict(values)),
         }
 
     def _pairs(self, cluster: ClusterPreview) -> list[tuple[str, Optional[dict], Optional[dict]]]:
-        """What everything is now and would be, None where it isn't there."""
-        now = {_text(obj): self._redactor.hide(obj) for obj in cluster.objects_now}
-        now.update(self._chart_texts(cluster.charts_now))
-        wanted = {_text(obj): self._redactor.hide(obj) for obj in cluster.objects}
-        wanted.update(self._chart_texts(cluster.charts))
-        return [(text, now.get(text), wanted.get(text)) for text in dict.fromkeys([*wanted, *now])]
+        """What everything is now and would be, None where it isn't there.
 
-    def _chart_texts(self, charts: Iterable[tuple]) -> dict[str, dict[str, Any]]:
-        shown = [self._chart(chart, values) for chart, values in charts]
-        return {f"HelmChart {chart['namespace']}/{chart['name']}": chart for chart in shown}
+        What is private on one side is hidden on the other, too, so that what stays equal looks equal.
+        """
+        now = {_text(obj): (obj, None) for obj in cluster.objects_now}
+        now.update((_text(chart), (chart, values)) for chart, values in cluster.charts_now)
+        wanted = {_text(obj): (obj, None) for obj in cluster.objects}
+        wanted.update((_text(chart), (chart, values)) for chart, values in cluster.charts)
+        sides = (
+            (now, {_text(obj): obj for obj in cluster.plain_now}),
+            (wanted, {_text(obj): obj for obj in cluster.plain}),
+        )
+        pairs = []
+        for text in dict.fromkeys([*wanted, *now]):
+            private = {
+                path
+                for found, plain in sides
+                if text in found
+                for path in self._redactor.changed(found[text][0], plain.get(text))
+            }
+            before, after = (self._shown(found.get(text), private) for found, _plain in sides)
+            pairs.append((text, before, after))
+        return pairs
+
+    def _shown(self, found: Optional[tuple], private: Paths) -> Optional[dict[str, Any]]:
+        if found is None:
+            return None
+        obj, values = found
+        return self._object(obj, private) if values is None else self._chart(obj, values, private)
 
 
 def _text(obj: Mapping[str, Any]) -> str:

@@ -37,6 +37,10 @@ _COPIES_OF_THE_OBJECT = (
 SERVER_METADATA = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid")
 
 
+Paths = set[tuple]
+"""Places of values in an object: keys, and indices of lists, from the top."""
+
+
 class Redactor:
     """Hides secret values; equal values of one run get equal digests, which nobody can compute again afterwards.
 
@@ -74,6 +78,28 @@ class Redactor:
     def values(self, value: Any) -> Any:
         """Values of a chart: with digests for everything that isn't a mapping or a list, unless they are to show."""
         return value if self.show_values else self._leaves(value)
+
+    def changed(self, obj: Mapping[str, Any], plain: Optional[Mapping[str, Any]]) -> Paths:
+        """Where overrides may have changed I(obj), which is I(plain) without them; nowhere if values are to show.
+
+        Without I(plain) nobody can tell: that is everywhere but in what identifies it.
+        """
+        if self.show_values:
+            return set()
+        identity = {key: obj.get(key) for key in ("apiVersion", "kind")}
+        metadata = obj.get("metadata") or {}
+        identity["metadata"] = {key: metadata.get(key) for key in ("name", "namespace")}
+        return set(_differing(obj, identity if plain is None else plain, ()))
+
+    def without(self, value: Any, paths: Paths, here: tuple = ()) -> Any:
+        """Copy of I(value) with digests at the I(paths)."""
+        if here in paths:
+            return self.digest(value)
+        if isinstance(value, dict):
+            return {key: self.without(item, paths, (*here, key)) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.without(item, paths, (*here, number)) for number, item in enumerate(value)]
+        return value
 
     def overriding(self, spec: Any) -> Any:
         """Copy of the spec of an override, or of the suboptions that make one, with its values hidden."""
@@ -131,6 +157,21 @@ class Redactor:
         shown = {key: value for key, value in self.hide(dict(obj)).items() if key != "status"}
         shown["metadata"] = {key: value for key, value in shown["metadata"].items() if key not in SERVER_METADATA}
         return shown
+
+
+def _differing(value: Any, plain: Any, here: tuple) -> Iterator[tuple]:
+    """The paths of all values in I(value) that aren't in I(plain) at their place; in a list, at any place."""
+    if isinstance(value, dict):
+        known = plain if isinstance(plain, dict) else {}
+        for key, item in value.items():
+            yield from _differing(item, known.get(key), (*here, key))
+    elif isinstance(value, list):
+        known = plain if isinstance(plain, list) else []
+        for number, item in enumerate(value):
+            if item not in known:
+                yield from _differing(item, known[number] if number < len(known) else None, (*here, number))
+    elif value is not None and (value != plain or isinstance(value, bool) != isinstance(plain, bool)):
+        yield here
 
 
 def _with_places(secret: dict) -> dict:

@@ -118,3 +118,37 @@ def test_pain_12_a_diff_leaves_out_what_only_the_server_sets():
     assert shown["metadata"] == {"name": "s", "labels": {"a": "b"}}
     assert "status" not in shown
     assert obj["data"] == {"key": "dmFsdWU="}
+
+
+def planted_in(value, steps):
+    """Copy of a JSON value with a secret put in where the steps lead."""
+    if isinstance(value, dict) and value and steps:
+        key = sorted(value)[steps[0] % len(value)]
+        return {**value, key: planted_in(value[key], steps[1:])}
+    if isinstance(value, list) and value and steps:
+        number = steps[0] % len(value)
+        return [*value[:number], planted_in(value[number], steps[1:]), *value[number + 1 :]]
+    return {"new": [PLANTED]} if len(steps) % 2 else PLANTED
+
+
+@given(JSON, st.lists(st.integers(0, 5), max_size=5))
+def test_what_an_override_puts_into_an_object_never_shows(spec, steps):
+    plain = {"kind": "ConfigMap", "metadata": {"name": "c"}, "spec": spec}
+    overridden = {**plain, "spec": planted_in(spec, steps)}
+    redactor = Redactor()
+    assert PLANTED not in json.dumps(redactor.without(overridden, redactor.changed(overridden, plain)))
+    assert redactor.without(plain, redactor.changed(plain, plain)) == plain
+    known = Redactor(show_values=True)
+    assert known.without(overridden, known.changed(overridden, plain)) == overridden
+
+
+def test_of_an_object_that_is_unknown_without_overrides_only_its_name_shows():
+    redactor = Redactor()
+    overridden = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "c", "namespace": "n"},
+        "data": {"a": "b"},
+    }
+    shown = redactor.without(overridden, redactor.changed(overridden, None))
+    assert shown == {**overridden, "data": {"a": redactor.digest("b")}}
