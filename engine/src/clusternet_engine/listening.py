@@ -16,6 +16,7 @@ import logging
 import resource
 import socket
 import ssl
+from asyncio import sslproto
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -35,6 +36,8 @@ CLOSE_TIMEOUT = 2.0
 FIRST_DELAY, MAX_DELAY = 0.05, 1.0
 RECOVERY = 30.0
 """Seconds after which strangers have their usual room again when file descriptors had run short."""
+TLS_BUFFER = 2**16
+"""Bytes that each TLS connection has to read into, for as long as it lives."""
 _END_OF_HEAD = b"\r\n\r\n"
 _GONE = (errno.ECONNABORTED, errno.EPROTO, errno.ENETDOWN, errno.EHOSTDOWN, errno.ENETUNREACH, errno.EHOSTUNREACH)
 """What accepting fails with because the peer has left already."""
@@ -43,6 +46,9 @@ Recognizes = Callable[[Mapping[str, Any]], bool]
 """Judges a client certificate, as `ssl.SSLSocket.getpeercert` gives it, whose issuer is trusted."""
 
 log = logging.getLogger(__name__)
+
+# asyncio takes 256 KiB for it and has no parameter: several hundred silent strangers would double a hub's memory.
+sslproto.SSLProtocol.max_size = TLS_BUFFER
 
 
 def descriptor_limits() -> ConnectionLimits:

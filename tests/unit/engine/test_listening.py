@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import sys
 import time
+import tracemalloc
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -203,6 +204,22 @@ async def test_a_websocket_of_a_stranger_is_a_request_without_an_end() -> None:
         asyncio.timeout(10),
     ):
         assert (await websocket.receive()).type in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR)
+
+
+async def test_what_a_stranger_costs() -> None:
+    """A silent connection with TLS, both of its ends counted, takes a small part of a MiB."""
+    count, most = 50, 2**18
+    async with serving(ConnectionLimits(per_address=count)) as port:
+        await answered(port)
+        tracemalloc.start()
+        try:
+            held = [await connect(port) for _ in range(count)]
+            taken, _peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert taken / count < most
+        for _reader, writer in held:
+            writer.close()
 
 
 async def test_a_crowd_keeps_nobody_out() -> None:
