@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from typing import Any, Mapping, NamedTuple, Optional
 
-from ansible_collections.clusternet.core.plugins.module_utils import publication, validate
+from ansible_collections.clusternet.core.plugins.module_utils import constants, publication, validate
 from ansible_collections.clusternet.core.plugins.module_utils.client import Client
 from ansible_collections.clusternet.core.plugins.module_utils.errors import ApiError, ClusternetError
 from ansible_collections.clusternet.core.plugins.module_utils.feeds import is_chart
 from ansible_collections.clusternet.core.plugins.module_utils.resources import (
     DESCRIPTIONS,
+    GLOBALIZATIONS,
     HELM_RELEASES,
+    LOCALIZATIONS,
     SUBSCRIPTIONS,
     Resource,
 )
@@ -55,6 +57,21 @@ def read(client: Client, resource: Resource, chosen: Selection) -> list[dict[str
             "NoParent",
         ) from error
     return [obj for obj in found if chosen.names is None or obj["metadata"]["name"] in chosen.names]
+
+
+def overrides(client: Client) -> Optional[list[dict[str, Any]]]:
+    """All Localizations and Globalizations but those that divide replicas; None for users who may not read them."""
+    selector = f"{constants.LABEL_CREATED_BY}!={constants.CREATED_BY_CONTROLLER_MANAGER}"
+    found: list[dict[str, Any]] = []
+    for resource in (LOCALIZATIONS, GLOBALIZATIONS):
+        try:
+            found += client.list(resource.path(), selector)
+        except ApiError as error:
+            if error.status == 403:
+                return None
+            if error.status != 404:
+                raise
+    return found
 
 
 def publications(client: Client, chosen: Selection) -> list[publication.Publication]:

@@ -16,7 +16,7 @@ import hashlib
 import hmac
 import json
 import secrets
-from typing import Any, Iterator, Mapping, Optional
+from typing import Any, Collection, Iterator, Mapping, Optional
 
 from ansible_collections.clusternet.core.plugins.module_utils import constants
 
@@ -101,6 +101,14 @@ class Redactor:
             return [self.without(item, paths, (*here, number)) for number, item in enumerate(value)]
         return value
 
+    def equal(self, obj: Any, values: Collection[Any]) -> Paths:
+        """Where in I(obj) one of the I(values) stands, but for what identifies it; nowhere if values are to show."""
+        if self.show_values:
+            return set()
+        known = {_typed(value) for value in values}
+        identity = {("apiVersion",), ("kind",), ("metadata", "name"), ("metadata", "namespace")}
+        return {path for path, leaf in _leaves(obj, ()) if path not in identity and _typed(leaf) in known}
+
     def overriding(self, spec: Any) -> Any:
         """Copy of the spec of an override, or of the suboptions that make one, with its values hidden."""
         if self._shows(spec) or not isinstance(spec, dict) or spec.get("overrides") is None:
@@ -159,6 +167,36 @@ class Redactor:
         return shown
 
 
+def overriding_values(spec: Mapping[str, Any]) -> Optional[list[Any]]:
+    """All values that the spec of an override sets; None if they can't be told, since a text isn't readable."""
+    found: list[Any] = []
+    for item in spec.get("overrides") or ():
+        value = _parsed(item.get("value")) if isinstance(item, dict) else item
+        if isinstance(value, str) and value:
+            return None
+        if isinstance(value, list):  # of a JSON patch
+            value = [part.get("value") for part in value if isinstance(part, dict)]
+        found += [leaf for _path, leaf in _leaves(value, ()) if leaf is not None]
+    return found
+
+
+def _leaves(value: Any, here: tuple) -> Iterator[tuple[tuple, Any]]:
+    """Every value in I(value) that isn't a mapping or a list, with its path."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _leaves(item, (*here, key))
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from _leaves(item, (*here, number))
+    else:
+        yield here, value
+
+
+def _typed(value: Any) -> tuple:
+    """A value that differs from all values of other types: C(True) isn't C(1)."""
+    return type(value), value
+
+
 def _differing(value: Any, plain: Any, here: tuple) -> Iterator[tuple]:
     """The paths of all values in I(value) that aren't in I(plain) at their place; in a list, at any place."""
     if isinstance(value, dict):
@@ -170,7 +208,7 @@ def _differing(value: Any, plain: Any, here: tuple) -> Iterator[tuple]:
         for number, item in enumerate(value):
             if item not in known:
                 yield from _differing(item, known[number] if number < len(known) else None, (*here, number))
-    elif value is not None and (value != plain or isinstance(value, bool) != isinstance(plain, bool)):
+    elif value is not None and _typed(value) != _typed(plain):
         yield here
 
 

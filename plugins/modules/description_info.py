@@ -31,7 +31,8 @@ options:
   content:
     description:
       - Return also what is deployed.
-      - The contents of Secrets are replaced by digests, and the values of charts unless O(show_values).
+      - The contents of Secrets are replaced by digests, and unless O(show_values) also the values of charts, and in
+        objects what overrides have set. Who may not read Localizations and Globalizations gets digests everywhere.
     type: bool
     default: true
 attributes:
@@ -179,8 +180,10 @@ def main():
             selector = ",".join(filter(None, (chosen.label_selector, f"{constants.LABEL_SUBSCRIPTION_UID}={uid}")))
             chosen = chosen._replace(label_selector=selector)
         found = publications.read(doing.connect(), DESCRIPTIONS, chosen)
-        redactor = Redactor(show_values=module.params["show_values"])
-        doing.result["descriptions"] = [description.view(item, module.params["content"], redactor) for item in found]
+        content, redactor = module.params["content"], Redactor(show_values=module.params["show_values"])
+        hidden = found and content and not redactor.show_values
+        shown = description.Shown(redactor, publications.overrides(doing.connect()) if hidden else ())
+        doing.result["descriptions"] = [description.view(item, content, shown) for item in found]
 
 
 if __name__ == "__main__":

@@ -17,11 +17,15 @@ MODULES = "ansible_collections.clusternet.core.plugins.modules"
 
 
 class ApiServer:
-    """Answers GETs from `objects` (path → object or list of them) and echoes dry runs; notes writes that are none."""
+    """Answers GETs from `objects` (path → object or list of them) and echoes dry runs; notes writes that are none.
+
+    Paths that are `forbidden` can't be read.
+    """
 
     def __init__(self) -> None:
         self.objects: dict[str, Any] = {}
         self.missing_namespaces: set[str] = set()
+        self.forbidden: set[str] = set()
         self.requests: list[str] = []
         self.writes: list[str] = []
         handler = type("Handler", (_Handler,), {"server_state": self})
@@ -65,7 +69,9 @@ class _Handler(BaseHTTPRequestHandler):
         state.requests.append(f"{self.command} {self.path}")
         if self.command == "GET":
             found = state.objects.get(url.path)
-            if isinstance(found, list):
+            if url.path in state.forbidden:
+                self._answer(403, {"kind": "Status", "reason": "Forbidden", "message": "forbidden", "code": 403})
+            elif isinstance(found, list):
                 self._answer(200, {"kind": "List", "metadata": {"resourceVersion": "10"}, "items": found})
             elif found is None:
                 self._not_found()
