@@ -12,6 +12,7 @@ import sys
 from collections.abc import Coroutine, Mapping
 from typing import NoReturn
 
+from clusternet_engine.allocation import memory_given_back
 from clusternet_engine.flags import LeaderElectionFlags, ServingFlags
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.config import ConfigError
@@ -24,6 +25,8 @@ from clusternet_engine.watchdog import watched_loop
 
 STOP_TIMEOUT = 5.0
 """Seconds a graceful stop may take."""
+SWITCH_INTERVAL = 0.0005
+"""Seconds for which a thread may go on that reads foreign text while the event loop has something to do."""
 MAX_DESCRIPTORS = 2**20
 """File descriptors that are asked for at most."""
 
@@ -87,12 +90,13 @@ def leader_elector(client: Client, election: LeaderElectionFlags) -> LeaderElect
 def run_program(work: Coroutine[None, None, None]) -> NoReturn:
     """Do the work as :func:`run_until_stopped` does, then end the process with its exit code."""
     faulthandler.enable(all_threads=False)
+    sys.setswitchinterval(SWITCH_INTERVAL)
     raise_descriptor_limit()
     sys.exit(asyncio.run(_watched(work)))
 
 
 async def _watched(work: Coroutine[None, None, None]) -> int:
-    async with watched_loop():
+    async with watched_loop(), memory_given_back():
         return await run_until_stopped(work)
 
 
