@@ -14,6 +14,7 @@ from aiohttp.client_proto import ResponseHandler
 
 from clusternet_engine import metrics
 from clusternet_engine.kube.config import ClusterConfig
+from clusternet_engine.kube.tls import verifying_context
 from clusternet_engine.model.dialling import join_address
 from clusternet_engine.model.peers import TCP, network_through
 from clusternet_engine.model.proxying import direct_target
@@ -254,4 +255,4 @@ class TunnelConnector(aiohttp.BaseConnector):
 
 
 def _context(choice: Any) -> ssl.SSLContext:
-    return choice if isinstance(choice, ssl.SSLContext) else ssl.create_default_context()
+    return choice if isinstance(choice, ssl.SSLContext) else verifying_context(None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from functools import lru_cache
 from typing import NoReturn
 
 from clusternet_engine.memory_files import descriptor_path, memory_file
@@ -35,7 +36,7 @@ def client_context(
     :param ca_data: PEM bundle to trust; ``None`` trusts the system's store.
     :raises ssl.SSLError: unreadable CA, certificate or key.
     """
-    context = ssl.create_default_context(cadata=ca_data.decode("ascii", "backslashreplace") if ca_data else None)
+    context = _verifying(ca_data)
     if insecure:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -44,9 +45,26 @@ def client_context(
     return context
 
 
+@lru_cache(maxsize=32)
+def verifying_context(ca_data: bytes | None) -> ssl.SSLContext:
+    """Return a context that verifies servers, one for all who trust the same: each takes two MiB for its authorities.
+
+    Args:
+        ca_data: PEM bundle to trust; None trusts the system's store, as it was when it was first needed.
+
+    Raises:
+        ssl.SSLError: unreadable CA.
+    """
+    return _verifying(ca_data)
+
+
 def unverified_context() -> ssl.SSLContext:
     """A context for a server of which nothing is known by which it could be verified."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def _verifying(ca_data: bytes | None) -> ssl.SSLContext:
+    return ssl.create_default_context(cadata=ca_data.decode("ascii", "backslashreplace") if ca_data else None)

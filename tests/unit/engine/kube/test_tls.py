@@ -10,7 +10,7 @@ import pytest
 from clusternet_engine.certificates import self_signed
 from clusternet_engine.kube.config import ClusterConfig, ConfigError
 from clusternet_engine.kube.connections import tls
-from clusternet_engine.kube.tls import client_context, load_key_pair, unverified_context
+from clusternet_engine.kube.tls import client_context, load_key_pair, unverified_context, verifying_context
 
 
 @contextlib.contextmanager
@@ -56,3 +56,11 @@ def test_want_of_descriptors_says_nothing_about_a_key_pair() -> None:
                 raised.append(error)
     assert [type(error) for error in raised] == [OSError, ConfigError]
     assert all("Too many open files" in str(error) for error in raised)
+
+
+def test_who_trusts_the_same_has_the_same_context() -> None:
+    ours, theirs = self_signed().certificate, self_signed().certificate
+    assert verifying_context(ours) is verifying_context(bytes(ours))
+    assert verifying_context(ours) is not verifying_context(theirs)
+    assert verifying_context(None) is verifying_context(None)
+    assert all(verifying_context(one).verify_mode == ssl.CERT_REQUIRED for one in (ours, None))
