@@ -22,6 +22,7 @@ from yarl import URL
 
 from clusternet_engine.connecting import AddressRefused, JudgedConnector, environment_proxy
 from clusternet_engine.kube.resources import Object
+from clusternet_engine.kube.tls import verifying_context
 from clusternet_engine.model.addresses import AddressRule
 from clusternet_engine.model.charts import (
     ChartMissing,
@@ -34,7 +35,7 @@ from clusternet_engine.model.charts import (
     oci_chart,
     same_origin,
 )
-from clusternet_engine.model.documents import DocumentError, read_documents, read_json
+from clusternet_engine.model.documents import DocumentError, read_json, read_part
 from clusternet_engine.model.limits import OBJECT, Limits
 from clusternet_engine.model.texts import printable
 from clusternet_engine.threads import Threads
@@ -178,9 +179,7 @@ async def _within(
     """Do something with a repository in limited time, with its errors in words."""
     repo = str(spec["repo"])
     try:
-        context = ssl.create_default_context(
-            cadata=credential.ca_certificate.decode("ascii", "backslashreplace") if credential.ca_certificate else None
-        )
+        context = verifying_context(credential.ca_certificate or None)
     except ssl.SSLError:
         raise RepositoryFailed(f"the CA certificate for {repo} is not PEM") from None
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT)
@@ -367,10 +366,10 @@ class _Access:
 def _find(text: bytes, repo: str, chart: str, version: str) -> IndexEntry:
     """Return the chart in the text of an index, which is read as YAML even if it is JSON: only so memory is bounded."""
     try:
-        documents = read_documents(text, _INDEX_LIMITS)
+        index = read_part(text, ("entries", chart), _INDEX_LIMITS)
     except DocumentError as error:
         raise ChartMissing(f"{index_url(repo)} is not the index of a chart repository: it is {error}") from None
-    return find_in_index(documents[0] if documents else None, repo, chart, version)
+    return find_in_index(index, repo, chart, version)
 
 
 def _verdict(error: aiohttp.ClientConnectorCertificateError) -> str:

@@ -19,7 +19,7 @@ import orjson
 import yaml
 
 from clusternet_engine.model.limits import MAX_DEPTH, OBJECT, DocumentError, Limits
-from clusternet_engine.model.yaml_reading import CORE, YAML_1_1, Dialect, read_yaml
+from clusternet_engine.model.yaml_reading import CORE, YAML_1_1, Dialect, Part, read_yaml
 
 __all__ = [
     "FORMATS",
@@ -29,11 +29,16 @@ __all__ = [
     "read_documents",
     "read_json",
     "read_kubernetes",
+    "read_part",
     "write_json",
     "write_yaml",
 ]
 
 FORMATS = ("YAML", "JSON")
+
+# Possessive: otherwise the matcher remembers a way back for each character, a hundred times the memory of the text.
+_STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_STRING_BYTES = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 
 _REMEMBERED = 4 * 2**20
 """Characters of texts whose values are kept; a value takes up to thirty times the memory of its text."""
@@ -114,6 +119,18 @@ def read_documents(text: str | bytes, limits: Limits = OBJECT) -> list[Any]:
     return read_yaml(text, YAML_1_1, limits)
 
 
+def read_part(text: str | bytes, path: tuple[str, ...], limits: Limits) -> Any:
+    """Return a YAML text of which nothing is kept but what is at a path of keys, and the maps on the way there.
+
+    An index of charts is a hundred times what one chart needs of it. None stands for an empty text.
+
+    Raises:
+        DocumentError: it is not YAML, holds what JSON can't carry, or is too large: the text, or what is kept of it.
+    """
+    documents = read_yaml(text, YAML_1_1, limits, Part(path, OBJECT.nodes))
+    return documents[0] if documents else None
+
+
 def read_json(text: str | bytes, limits: Limits = OBJECT) -> Any:
     """Return the value of a JSON text.
 
@@ -121,6 +138,7 @@ def read_json(text: str | bytes, limits: Limits = OBJECT) -> Any:
         DocumentError: it isn't one, or is too large.
     """
     limits.check_size(text)
+    limits.check(_least_nodes(text, limits), 0, 0)
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError as error:
@@ -154,16 +172,29 @@ def write_yaml(value: Any) -> str:
 
 def _json_or_yaml(text: str | bytes, dialect: Dialect, limits: Limits) -> Any:
     limits.check_size(text)
-    try:
-        value = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        limits.check(0, 0, MAX_DEPTH + 1 if _is_too_deep(error) else 0)
-        documents = read_yaml(text, dialect, limits)
-        if len(documents) > 1:
-            raise DocumentError("not YAML: it is not a single document, but several") from None
-        return documents[0] if documents else None
-    limits.check_value(value)
-    return value
+    if _least_nodes(text, limits) <= limits.nodes:
+        try:
+            value = orjson.loads(text)
+        except orjson.JSONDecodeError as error:
+            limits.check(0, 0, MAX_DEPTH + 1 if _is_too_deep(error) else 0)
+        else:
+            limits.check_value(value)
+            return value
+    documents = read_yaml(text, dialect, limits)
+    if len(documents) > 1:
+        raise DocumentError("not YAML: it is not a single document, but several")
+    return documents[0] if documents else None
+
+
+def _least_nodes(text: str | bytes, limits: Limits) -> int:
+    """Return how many keys and values a text has at least, if it is JSON; orjson builds them all before it is asked."""
+    if isinstance(text, bytes):
+        if text.count(b",") < limits.nodes:
+            return 0
+        return _STRING_BYTES.sub(b"", text).count(b",") + 1
+    if text.count(",") < limits.nodes:
+        return 0
+    return _STRING.sub("", text).count(",") + 1
 
 
 def _is_too_deep(error: orjson.JSONDecodeError) -> bool:

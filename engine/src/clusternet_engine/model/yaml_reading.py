@@ -3,6 +3,7 @@
 Values are built straight from the parser's events, one after the other: how deep they are nested, how many there are
 and how much text they hold is counted as they come, with what an alias stands for counted as often as it is used. So a
 text is refused at the first event that is too much, before anything is written out; and nothing works by recursion.
+Of a text that is large because it has parts for many, one part can be asked for: the others are counted, not built.
 With libyaml, as in PyYAML's wheels, 200,000 keys and values take about half a second.
 
 There are two dialects. They differ in what a plain text such as `yes`, `1:30` or `1e3` is taken for; in both, keys and
@@ -28,6 +29,7 @@ MAX_DIRECTIVES = 100
 """Lines with %TAG: libyaml compares each with all others."""
 
 _DIRECTIVE = re.compile("(?:^|[\r\n\x85\u2028\u2029])%TAG")
+_DIRECTIVE_BYTES = re.compile(b"(?:^|[\r\n]|\xc2\x85|\xe2\x80[\xa8\xa9])%TAG")
 _PREFIX = "tag:yaml.org,2002:"
 _BOOL, _NULL, _INT, _FLOAT, _TEXT, _MERGE, _MAP, _SEQUENCE = (
     f"{_PREFIX}{kind}" for kind in ("bool", "null", "int", "float", "str", "merge", "map", "seq")
@@ -56,12 +58,13 @@ class Dialect:
 
 @dataclass(slots=True)
 class _Open:
-    """A map or list whose end has not come yet, and what had been counted when it began."""
+    """A map or list whose end has not come yet, what had been counted when it began, and whether it is left out."""
 
     value: Any
     anchor: str | None
     nodes: int
     characters: int
+    left_out: bool
     height: int = 1
     key: str | None = None
     merges: bool = False
@@ -79,8 +82,27 @@ class _Anchored:
     key: tuple[str, bool] | None = None
 
 
-def read_yaml(text: str | bytes, dialect: Dialect, limits: Limits) -> list[Any]:
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What is built of a large text.
+
+    Attributes:
+        path: keys, from the top, of what is asked for; of the maps on the way nothing else is built.
+        nodes: keys and values that may be built, anchored ones elsewhere in the text among them.
+    """
+
+    path: tuple[str, ...]
+    nodes: int
+
+
+def read_yaml(text: str | bytes, dialect: Dialect, limits: Limits, part: Part | None = None) -> list[Any]:
     """Return the values of all documents in a text; an empty one has none.
+
+    Args:
+        text: the documents.
+        dialect: what plain texts are taken for.
+        limits: of the whole text.
+        part: of each document that is wanted; None means all of it.
 
     Raises:
         DocumentError: it isn't YAML, holds what JSON can't carry, or is larger than the limits.
@@ -88,12 +110,16 @@ def read_yaml(text: str | bytes, dialect: Dialect, limits: Limits) -> list[Any]:
     limits.check_size(text)
     try:
         if isinstance(text, bytes):
-            text = text.decode()
-        if sum(1 for _ in _DIRECTIVE.finditer(text)) > MAX_DIRECTIVES:
+            if not text.isascii():
+                text.decode()  # libyaml takes other encodings, too
+            directives = sum(1 for _ in _DIRECTIVE_BYTES.finditer(text))
+        else:
+            directives = sum(1 for _ in _DIRECTIVE.finditer(text))
+        if directives > MAX_DIRECTIVES:
             raise DocumentError(f"too large: it may have {MAX_DIRECTIVES} directives of YAML")
         parser = _Parser(text)
         try:
-            return _Builder(dialect, limits).build(parser)
+            return _Builder(dialect, limits, part).build(parser)
         finally:
             parser.dispose()
     except yaml.MarkedYAMLError as error:
@@ -109,9 +135,11 @@ def read_yaml(text: str | bytes, dialect: Dialect, limits: Limits) -> list[Any]:
 class _Builder:
     """Makes values of events."""
 
-    def __init__(self, dialect: Dialect, limits: Limits) -> None:
+    def __init__(self, dialect: Dialect, limits: Limits, part: Part | None) -> None:
         self._dialect = dialect
         self._limits = limits
+        self._path = part.path if part else ()
+        self._room = part.nodes if part else limits.nodes
         self._nodes = 0
         self._characters = 0
         self._stack: list[_Open] = []
@@ -146,20 +174,25 @@ class _Builder:
     def _scalar(self, event: yaml.ScalarEvent) -> None:
         text = event.value
         self._count(1, len(text), 0)
+        top = self._stack[-1] if self._stack else None
+        if top is not None and top.left_out and not event.anchor:
+            top.key = text if type(top.value) is dict and top.key is None else None
+            return
         if not text.isascii():
             text.encode()  # half of a surrogate pair, as an escape, is no text
         tag = self._tag(event, text)
         if tag not in _OF_SCALARS:
             raise _bad_tag()
         key = (text, tag == _MERGE)
-        top = self._stack[-1] if self._stack else None
         is_key = top is not None and type(top.value) is dict and top.key is None
-        value = self._value(tag, text) if event.anchor or not is_key else None
+        left_out = not event.anchor and not is_key and self._is_left_out(top)
+        value = self._value(tag, text) if not left_out and (event.anchor or not is_key) else None
         if top is not None and is_key:
             top.key, top.merges = key
         else:
             self._add(value)
         if event.anchor:
+            self._build()
             self._anchors[event.anchor] = _Anchored(value, 1, len(text), 0, key)
 
     def _tag(self, event: yaml.ScalarEvent, text: str) -> str:
@@ -221,9 +254,13 @@ class _Builder:
         top = self._stack[-1] if self._stack else None
         if top is not None and type(top.value) is dict and top.key is None:
             raise _bad_key()
-        self._stack.append(_Open(value, event.anchor, self._nodes, self._characters))
+        left_out = not event.anchor and self._is_left_out(top)
+        if type(value) is list and not left_out and self._is_on_the_way():
+            raise DocumentError("a list where a map should be")
+        self._stack.append(_Open(value, event.anchor, self._nodes, self._characters, left_out))
         self._count(1, 0, 0)
         if event.anchor:
+            self._build()
             self._anchors[event.anchor] = None
 
     def _end(self) -> None:
@@ -243,11 +280,34 @@ class _Builder:
             top.height = max(top.height, 1 + done.height)
         self._add(value)
 
+    def _build(self) -> None:
+        self._room -= 1
+        if self._room < 0:
+            raise DocumentError("too large: too much of it would have to be kept")
+
+    def _is_left_out(self, top: _Open | None) -> bool:
+        """Return whether the value that begins isn't built: it is within such a one, or not on the way to the part."""
+        if top is None or top.left_out:
+            return top is not None
+        level = len(self._stack)
+        if level > len(self._path) or any(one.anchor for one in self._stack):
+            return False
+        return type(top.value) is dict and top.key != self._path[level - 1] and not top.merges
+
+    def _is_on_the_way(self) -> bool:
+        """Return whether what begins, which isn't left out, should have a key of the path."""
+        merges = any(one.anchor or one.merges for one in self._stack)
+        return len(self._stack) < len(self._path) and not merges
+
     def _add(self, value: Any) -> None:
         if not self._stack:
             self._documents.append(value)
             return
         top = self._stack[-1]
+        if self._is_left_out(top):
+            top.key, top.merges = None, False
+            return
+        self._build()
         if type(top.value) is list:
             top.value.append(value)
         elif top.merges:

@@ -14,6 +14,7 @@ from clusternet_engine.model.documents import (
     read_documents,
     read_json,
     read_kubernetes,
+    read_part,
     write_yaml,
 )
 from clusternet_engine.model.helm_records import newest_first
@@ -269,7 +270,7 @@ def test_the_work_is_bounded_by_the_events(text):
             return event
 
     with contextlib.suppress(DocumentError, yaml.YAMLError):
-        yaml_reading._Builder(yaml_reading.YAML_1_1, limits).build(Counting())
+        yaml_reading._Builder(yaml_reading.YAML_1_1, limits, None).build(Counting())
     assert asked <= limits.nodes + 1
 
 
@@ -294,3 +295,77 @@ def test_json_is_read_as_it_is(value):
         read_json(text, Limits(size=len(text), nodes=weight.nodes - 1))
     with pytest.raises(DocumentError):
         read_json(text, Limits(size=len(text) - 1, nodes=weight.nodes))
+
+
+@given(JSON, st.lists(st.text("ab<~1", max_size=3), max_size=3))
+def test_a_part_is_what_the_whole_has_at_its_path(value, path):
+    text = write_yaml(value)
+    whole = read_kubernetes(text)
+    above = whole
+    for key in path:
+        if isinstance(above, list):
+            with pytest.raises(DocumentError, match="a list where a map should be"):
+                read_part(text, tuple(path), OBJECT)
+            return
+        above = above.get(key) if isinstance(above, dict) else None
+    part = read_part(text, tuple(path), OBJECT)
+    for key in path:
+        if not isinstance(whole, dict):
+            assert part == whole
+            return
+        assert set(part) <= {key}
+        if key not in whole:
+            assert part == {}
+            return
+        part, whole = part[key], whole[key]
+    assert part == whole
+
+
+@given(TEXTS, st.lists(st.sampled_from(["a", "1", "x"]), max_size=2))
+@example("x: &a {k: [v]}\na: {<<: *a, 1: *a}", ["a"])
+@example("x: &a {k: v}\n<<: [*a, {a: {1: *a}}]", ["a", "1"])
+def test_a_part_of_any_text_is_a_part_of_its_value_or_refused(text, path):
+    limits = Limits(size=100, nodes=30)
+    try:
+        whole = yaml_reading.read_yaml(text, yaml_reading.YAML_1_1, limits)
+    except DocumentError:
+        return
+    try:
+        parts = yaml_reading.read_yaml(text, yaml_reading.YAML_1_1, limits, yaml_reading.Part(tuple(path), 60))
+    except DocumentError:
+        return  # a list is where a map should be
+    for value, part in zip(whole, parts, strict=True):
+        for key in path:
+            if not isinstance(value, dict) or key not in value:
+                break
+            value, part = value[key], part[key]
+        else:
+            assert part == value
+
+
+ANCHORS = "b: {" + ", ".join(f"k{n}: &a{n} x" for n in range(50)) + "}"
+
+
+@pytest.mark.parametrize("text", ["a: [" + "x, " * 50 + "x]", ANCHORS, "b: &a [" + "x, " * 50 + "x]"])
+def test_what_is_kept_of_a_large_text_has_a_limit_of_its_own(text):
+    large = Limits(size=10_000, nodes=1000)
+    assert yaml_reading.read_yaml("c: [" + "x, " * 50 + "x]", yaml_reading.CORE, large, yaml_reading.Part(("a",), 9))
+    with pytest.raises(DocumentError, match="too much of it would have to be kept"):
+        yaml_reading.read_yaml(text, yaml_reading.CORE, large, yaml_reading.Part(("a",), 9))
+
+
+@pytest.mark.parametrize("character", [",", '\\"', "\\\\", "[]"])
+def test_a_long_text_in_json_is_one_value(character):
+    text = '{"a":"' + character * (OBJECT.size // 4) + '"}'
+    assert list(read_json(text)) == list(read_json(text.encode())) == ["a"]
+    with pytest.raises(DocumentError, match="keys and values"):
+        read_json(text, Limits(size=OBJECT.size, nodes=1))
+
+
+@pytest.mark.parametrize("read", [read_json, read_kubernetes])
+def test_json_with_too_many_values_is_not_even_built(read, monkeypatch):
+    monkeypatch.setattr("clusternet_engine.model.documents.orjson.loads", lambda text: pytest.fail("it is built"))
+    for text in ('{"a,b": [' + "[]," * 30 + "[]]}", "[" + '"\\",",' * 30 + "1]"):
+        for form in (text, text.encode()):
+            with pytest.raises(DocumentError, match="keys and values"):
+                read(form, Limits(size=1000, nodes=30))
