@@ -16,6 +16,8 @@ from attacks.paths import REQUESTS, SHADOW, SOCKETS, within
 
 CROWD = 300
 """Connections that a stranger holds at once."""
+ADDRESS = "127.0.0.9"
+"""Where the stranger is; the parent's API server, and others who are known, are at another address."""
 
 
 def _context() -> ssl.SSLContext:
@@ -32,7 +34,9 @@ def crowd(ground: Ground, count: int, *, handshake: bool, said: bytes) -> Iterat
     try:
         for _ in range(count):
             with contextlib.suppress(OSError):
-                connection: socket.socket = socket.create_connection(("127.0.0.1", ground.port), timeout=5)
+                connection: socket.socket = socket.create_connection(
+                    ("127.0.0.1", ground.port), timeout=5, source_address=(ADDRESS, 0)
+                )
                 held.append(connection)
                 if handshake:
                     held[-1] = connection = context.wrap_socket(connection)

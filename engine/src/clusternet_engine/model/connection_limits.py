@@ -54,8 +54,8 @@ class ConnectionLimits:
     idle: float = 60.0
     grace: float = 2.0
     head_bytes: int = 2**16
-    strangers: int = 512
-    per_address: int = 64
+    strangers: int = 128
+    per_address: int = 32
     acquainted: int = 1024
 
     def of(self, phase: Phase) -> float:
