@@ -26,7 +26,7 @@ from hub_site import USUAL_LEASE, HubProcess, account_kubeconfig, install, insta
 from tunnel_site import TunnelSite
 
 from attacks.caller import Answer, Caller
-from attacks.honest import NAME, Honest, registration, status_of
+from attacks.honest import NAME, OBSERVED, Honest, registration, status_of
 from attacks.listener import Listener
 from attacks.paths import APPS, CLUSTERS, CORE, RBAC, REQUESTS, SHADOW, SOCKETS, within
 
@@ -109,6 +109,11 @@ class Ground:
         listener: a server in the parent's own network, which attackers would like to reach.
         repository: the attacker's own server, from which charts may be fetched.
         folder: for files.
+        agent: makes what agents need.
+        kubeconfig: the hub's.
+        proxy: path of the honest child behind its tunnel.
+        headers: by which the administrator is somebody there.
+        audited: bytes that the parent's audit log had before: others use the lab, too.
     """
 
     lab: Lab
@@ -127,6 +132,9 @@ class Ground:
     folder: Path
     agent: AgentSite
     kubeconfig: Path
+    proxy: str
+    headers: dict[str, str]
+    audited: int
     made: list[str] = field(default_factory=list)
 
     @property
@@ -227,6 +235,7 @@ async def ground(lab: Lab, folder: Path, *flags: str) -> AsyncIterator[Ground]:
     """
     parent = lab.cluster("parent")
     admin = administrator(parent)
+    audited = parent.audit_log.stat().st_size
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(Client(ClusterConfig.from_kubeconfig(parent.kubeconfig), qps=0))
         child = await stack.enter_async_context(
@@ -262,7 +271,7 @@ async def ground(lab: Lab, folder: Path, *flags: str) -> AsyncIterator[Ground]:
         listener = stack.enter_context(Listener())
         repository = stack.enter_context(Listener(_REPOSITORY))
         made = await asyncio.to_thread(
-            _populate, lab, hub, admin, token, site, tunnel, listener, repository, folder, kubeconfig
+            _populate, lab, hub, admin, token, site, tunnel, listener, repository, folder, kubeconfig, audited
         )
         made.honest.start()
         try:
@@ -283,6 +292,7 @@ def _populate(
     repository: Listener,
     folder: Path,
     kubeconfig: Path,
+    audited: int,
 ) -> Ground:
     """Register hostile children, make users, and publish to the honest child and to the fleet."""
     parent = lab.cluster("parent")
@@ -291,18 +301,15 @@ def _populate(
     name, namespace = cluster["metadata"]["name"], cluster["metadata"]["namespace"]
     account = admin.items(within(CORE, namespace, "serviceaccounts") + "?labelSelector=clusternet.io/created-by")
     victim = Child(tunnel.id, name, namespace, admin, account[0]["metadata"]["name"])
+    proxy = f"{SOCKETS}/{tunnel.id}/proxy/direct"
     made = Ground(
         lab=lab,
         hub=hub,
         port=parent.engine_port,
         admin=admin,
-        honest=Honest(
-            admin,
-            administrator(lab.cluster(site.cluster)),
-            registrant,
-            f"{SOCKETS}/{tunnel.id}/proxy/direct",
-            tunnel.headers(),
-        ),
+        honest=Honest(admin, administrator(lab.cluster(site.cluster)), registrant, proxy, tunnel.headers()),
+        proxy=proxy,
+        headers=tunnel.headers(),
         victim=victim,
         children=[],
         user=_user(parent, admin, TEAM, [{"apiGroups": ["shadow"], "resources": ["configmaps"], "verbs": ["*"]}]),
@@ -316,6 +323,7 @@ def _populate(
         folder=folder,
         agent=site,
         kubeconfig=kubeconfig,
+        audited=audited,
     )
     admin.merge(victim.managed_cluster, {"metadata": {"labels": {**FLEET, NAME: "yes"}}})
     ensure_namespace(admin, "ops")
@@ -342,6 +350,7 @@ def _publish(made: Ground) -> None:
     admin = made.admin
     for kind, name, content in (
         ("ConfigMap", NAME, {"data": {"value": "begin"}}),
+        ("ConfigMap", OBSERVED, {"data": {"value": "begin"}}),
         ("ConfigMap", "shared", {"data": {"value": "for all"}}),
         ("Secret", "planted", {"data": {"password": base64.b64encode(PLANTED.encode()).decode()}}),
     ):
@@ -349,7 +358,7 @@ def _publish(made: Ground) -> None:
         admin.create(within(SHADOW, "default", f"{kind.lower()}s"), body)
         made.made.append(within(SHADOW, "default", f"{kind.lower()}s", name))
     for name, labels, feeds in (
-        (NAME, {NAME: "yes"}, (("ConfigMap", NAME), ("Secret", "planted"))),
+        (NAME, {NAME: "yes"}, (("ConfigMap", NAME), ("ConfigMap", OBSERVED), ("Secret", "planted"))),
         ("shared", FLEET, (("ConfigMap", "shared"),)),
     ):
         body = {

@@ -14,6 +14,8 @@ PATIENCE = 20.0
 PAUSE = 0.5
 """Seconds from one published value to the next, at least."""
 NAME = "honest"
+OBSERVED = "observed"
+"""Another ConfigMap that is published to the honest child, for a second honest user."""
 
 
 @dataclass
@@ -36,6 +38,7 @@ class Honest:
         proxy: path of the child behind its tunnel.
         headers: by which the administrator is somebody on the child.
         every: registers a cluster with every so many values.
+        name: of the ConfigMap in namespace `default` that is published; nobody else may change it.
     """
 
     def __init__(
@@ -46,17 +49,19 @@ class Honest:
         proxy: str,
         headers: dict[str, str],
         every: int = 10,
+        name: str = NAME,
     ) -> None:
         self._parent, self._child, self._registrant = parent, child, registrant
         self._proxy, self._headers = proxy, headers
         self._every = every
+        self._name = name
         self.notes = Notes()
         self.rounds = 0
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def start(self) -> None:
-        """Begin; the Subscription that publishes ConfigMap default/honest must be there."""
+        """Begin; the Subscription that publishes its ConfigMap must be there."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -90,8 +95,8 @@ class Honest:
 
     def _publish(self) -> None:
         value, began = uuid.uuid4().hex, time.monotonic()
-        self._parent.merge(within(SHADOW, "default", "configmaps", NAME), {"data": {"value": value}})
-        path = within(CORE, "default", "configmaps", NAME)
+        self._parent.merge(within(SHADOW, "default", "configmaps", self._name), {"data": {"value": value}})
+        path = within(CORE, "default", "configmaps", self._name)
         _until(lambda: self._child("GET", path).body.get("data", {}).get("value") == value, "the value arrives")
         self.notes.published.append(time.monotonic() - began)
 
