@@ -164,7 +164,7 @@ def lab_deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deploym
         return
     name = f"deployment-{os.getpid()}"
     try:
-        yield Deployment(Lab.up(name, children=2, nodes=2), folder)
+        yield Deployment(Lab.up(name, children=2, nodes=2, audit=True), folder)
     finally:
         Lab.open(name).down()
 
@@ -180,3 +180,16 @@ def ready(cluster: dict[str, Any]) -> dict[str, Any]:
     """Return the Ready condition of a ManagedCluster; empty when there is none."""
     conditions = cluster.get("status", {}).get("conditions", [])
     return next((condition for condition in conditions if condition["type"] == "Ready"), {})
+
+
+@pytest.fixture(scope="module")
+def nothing_is_forbidden(lab_deployment: Deployment) -> Iterator[None]:
+    """Hub and agents have the permissions for all that they do while a module's tests run."""
+    lab_deployment.ensure()
+    folder = lab_deployment.lab.folder / "hosts"
+    before = {log: log.stat().st_size for log in folder.rglob("*.log")}
+    assert len(before) >= 3, "hub and two agents"
+    yield
+    for log in folder.rglob("*.log"):
+        text = log.read_bytes()[before.get(log, 0) :].decode(errors="replace")
+        assert not [line for line in text.splitlines() if " 403 " in line], log

@@ -8,6 +8,8 @@ import pytest
 import yaml
 from deployment import CLUSTERS, Deployment
 
+pytestmark = pytest.mark.usefixtures("nothing_is_forbidden")
+
 ROLES = """
 - hosts: clusternet_parent
   gather_facts: false

@@ -13,6 +13,8 @@ from clusternet_lab import programs
 from deployment import SYSTEM, Deployment
 from play import Run, run_tasks
 
+pytestmark = pytest.mark.usefixtures("nothing_is_forbidden")
+
 BOTH = {"names": ["child1", "child2"]}
 
 

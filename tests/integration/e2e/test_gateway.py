@@ -23,6 +23,8 @@ from kubelet import Kubelet
 from kubernetes import client, config, watch
 from play import Run, run_tasks
 
+pytestmark = pytest.mark.usefixtures("nothing_is_forbidden")
+
 CHILDREN = ["child1", "child2"]
 ENVIRONMENT = "{{ clusternet_environment }}"
 

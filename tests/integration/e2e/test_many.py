@@ -3,8 +3,11 @@
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from api import Api
 from deployment import CLUSTERS
+
+pytestmark = pytest.mark.usefixtures("nothing_is_forbidden")
 
 REQUESTS = 200
 PREFIX = "many"

@@ -9,6 +9,8 @@ from deployment import Deployment
 from play import run_tasks
 from publishing import chart, config_map, feed_of, manifest_of
 
+pytestmark = pytest.mark.usefixtures("nothing_is_forbidden")
+
 CHILDREN = ("child1", "child2")
 APPS = "/apis/apps.clusternet.io/v1alpha1"
 MANIFESTS = f"{APPS}/namespaces/clusternet-reserved/manifests"

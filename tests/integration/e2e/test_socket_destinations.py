@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from deployment import BEHIND, Deployment
 
+pytestmark = pytest.mark.usefixtures("nothing_is_forbidden")
+
 FORBIDDEN = "127.0.0.3"
 PROXY = "/apis/proxies.clusternet.io/v1alpha1/sockets/{}/proxy/http/{}:{}/greeting"
 

@@ -4,7 +4,10 @@ import ast
 import importlib.util
 import itertools
 import json
+import os
 import re
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -114,6 +117,25 @@ def test_the_tests_are_there(test: str) -> None:
 def test_the_variables_are_there(variable: str) -> None:
     role = variable.split("_")[1]
     assert f"\n{variable}:" in "\n" + (ROOT / "roles" / role / "defaults" / "main.yml").read_text()
+
+
+@pytest.mark.parametrize("metric", sorted(set(re.findall(r"`(clusternet_(?!hub|agent|engine)\w+)`", TEXT))))
+def test_the_metrics_are_there(metric: str) -> None:
+    assert f'"{metric}"' in (ROOT / "engine" / "src" / "clusternet_engine" / "metrics.py").read_text()
+
+
+def test_the_wheel_is_reproducible(tmp_path: Path) -> None:
+    """Two copies of the source, made at different times, give the same file."""
+    wheels = []
+    for age, copy in enumerate((tmp_path / "one", tmp_path / "two")):
+        shutil.copytree(ROOT / "engine", copy, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+        for path in copy.rglob("*"):
+            os.utime(path, (1e9 + age, 1e9 + age))
+        build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+        subprocess.run([*build, "--wheel-dir", copy / "dist", copy], check=True, timeout=120)
+        wheels += (copy / "dist").glob("*.whl")
+    first, second = wheels
+    assert first.read_bytes() == second.read_bytes()
 
 
 def test_the_labs_keep_the_audit_policy_that_is_recommended() -> None:
