@@ -10,6 +10,7 @@ import base64
 import copy
 from typing import Any, Iterable
 
+from ansible_collections.clusternet.core.plugins.module_utils.kubernetes_yaml import YamlError, read_all
 from ansible_collections.clusternet.core.plugins.module_utils.validate import invalid
 
 # What others depend on comes first; kinds not named here come last, removal goes the other way round.
@@ -43,34 +44,25 @@ _RANK = {kind: rank for rank, kind in enumerate(_ORDER)}
 
 def from_text(option: str, text: str) -> list[Any]:
     """Every document of a YAML or JSON text; raises ConfigError naming I(option)."""
-    import yaml
-
     try:
-        return [document for document in yaml.load_all(text, Loader=_loader(yaml)) if document is not None]
-    except yaml.YAMLError as error:
-        place = getattr(error, "problem_mark", None)
-        raise invalid(option, f"a text is not YAML{f' (line {place.line + 1})' if place else ''}") from None
-
-
-def _loader(yaml: Any) -> Any:
-    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        return read_all(text)
+    except YamlError as error:
+        raise invalid(option, f"a text is not YAML: {error}") from None
 
 
 def from_files(option: str, paths: Iterable[str]) -> list[dict[str, Any]]:
     """Every document of the YAML or JSON files at I(paths); raises ConfigError naming I(option) and the file."""
-    import yaml
-
-    loader = _loader(yaml)
     definitions = []
     for path in paths:
         try:
-            with open(path, encoding="utf-8") as file:
-                definitions += [document for document in yaml.load_all(file, Loader=loader) if document is not None]
+            with open(path, encoding="utf-8-sig") as file:
+                definitions += read_all(file.read())
         except OSError as error:
             raise invalid(option, f"cannot read {path}: {error.strerror}") from error
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            place = getattr(error, "problem_mark", None)
-            raise invalid(option, f"{path} is not YAML{f' (line {place.line + 1})' if place else ''}") from None
+        except UnicodeDecodeError:
+            raise invalid(option, f"{path} is not text in UTF-8") from None
+        except YamlError as error:
+            raise invalid(option, f"{path} is not YAML: {error}") from None
     return definitions
 
 

@@ -13,6 +13,7 @@ from typing import Any, Optional, Union
 
 from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.clusternet.core.plugins.module_utils.errors import ConfigError, MissingLibrary
+from ansible_collections.clusternet.core.plugins.module_utils.kubernetes_yaml import read_all
 
 try:
     import yaml
@@ -121,10 +122,8 @@ def _yaml(text: str, path: str) -> Any:
             missing_required_lib("PyYAML", reason=f"to read {path}", url="https://pypi.org/project/PyYAML/")
             + " A kubeconfig in JSON needs no package.",
         )
-    try:
-        return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except yaml.YAMLError as error:
-        raise ValueError("not YAML") from error
+    documents = read_all(text)
+    return documents[0] if documents else None
 
 
 def _with_absolute_paths(config: dict[str, Any], folder: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ import orjson
 import yaml
 
 from clusternet_engine.model.limits import MAX_DEPTH, OBJECT, DocumentError, Limits
-from clusternet_engine.model.yaml_reading import CORE, YAML_1_1, Dialect, Part, read_yaml
+from clusternet_engine.model.yaml_reading import Part, read_yaml
 
 __all__ = [
     "FORMATS",
@@ -74,7 +74,7 @@ class _Memory:
             if text in self._values:
                 self._values.move_to_end(text)
                 return self._values[text]
-        value = _json_or_yaml(text, CORE, OBJECT)
+        value = _json_or_yaml(text, OBJECT)
         with self._lock:
             if text not in self._values:
                 self._values[text] = value
@@ -91,8 +91,6 @@ _memory = _Memory()
 def read_document(text: str) -> Any:
     """Return the value of a YAML or JSON text, as JSON could carry it; it is shared and must not be changed.
 
-    YAML is read as 1.2: only true and false are booleans, dates are text, keys are what is written.
-
     Raises:
         DocumentError: it is neither, holds what JSON can't carry, or is too large.
     """
@@ -102,12 +100,12 @@ def read_document(text: str) -> Any:
 def read_kubernetes(text: str | bytes, limits: Limits = OBJECT) -> Any:
     """Return the value of a YAML or JSON text in which somebody has written an object, a patch, values or a file.
 
-    YAML is read as 1.1. None stands for an empty text.
+    None stands for an empty text.
 
     Raises:
         DocumentError: it is neither, holds what JSON can't carry, or is too large.
     """
-    return _json_or_yaml(text, YAML_1_1, limits)
+    return _json_or_yaml(text, limits)
 
 
 def read_documents(text: str | bytes, limits: Limits = OBJECT) -> list[Any]:
@@ -116,7 +114,7 @@ def read_documents(text: str | bytes, limits: Limits = OBJECT) -> list[Any]:
     Raises:
         DocumentError: it is not YAML, holds what JSON can't carry, or is too large.
     """
-    return read_yaml(text, YAML_1_1, limits)
+    return read_yaml(text, limits)
 
 
 def read_part(text: str | bytes, path: tuple[str, ...], limits: Limits) -> Any:
@@ -127,7 +125,7 @@ def read_part(text: str | bytes, path: tuple[str, ...], limits: Limits) -> Any:
     Raises:
         DocumentError: it is not YAML, holds what JSON can't carry, or is too large: the text, or what is kept of it.
     """
-    documents = read_yaml(text, YAML_1_1, limits, Part(path, OBJECT.nodes))
+    documents = read_yaml(text, limits, Part(path, OBJECT.nodes))
     return documents[0] if documents else None
 
 
@@ -170,7 +168,7 @@ def write_yaml(value: Any) -> str:
     return yaml.dump(value, Dumper=_Dumper, sort_keys=True, allow_unicode=True, width=2**31)
 
 
-def _json_or_yaml(text: str | bytes, dialect: Dialect, limits: Limits) -> Any:
+def _json_or_yaml(text: str | bytes, limits: Limits) -> Any:
     limits.check_size(text)
     if _least_nodes(text, limits) <= limits.nodes:
         try:
@@ -180,7 +178,7 @@ def _json_or_yaml(text: str | bytes, dialect: Dialect, limits: Limits) -> Any:
         else:
             limits.check_value(value)
             return value
-    documents = read_yaml(text, dialect, limits)
+    documents = read_yaml(text, limits)
     if len(documents) > 1:
         raise DocumentError("not YAML: it is not a single document, but several")
     return documents[0] if documents else None

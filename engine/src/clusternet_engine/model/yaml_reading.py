@@ -6,54 +6,28 @@ text is refused at the first event that is too much, before anything is written 
 Of a text that is large because it has parts for many, one part can be asked for: the others are counted, not built.
 With libyaml, as in PyYAML's wheels, 200,000 keys and values take about half a second.
 
-There are two dialects. They differ in what a plain text such as `yes`, `1:30` or `1e3` is taken for; in both, keys and
-dates are what is written, and tags that JSON has no value for are refused.
+What a text such as `yes`, `1:30` or `1e3` is taken for is the same as in kubectl and Helm
+(`clusternet_engine.model.yaml_scalars`).
 """
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
+from clusternet_engine.model import yaml_scalars
 from clusternet_engine.model.limits import DocumentError, Limits
-
-MAX_DIGITS = 400
-"""Characters of a number; reading one takes time by the square of its length."""
 
 MAX_DIRECTIVES = 100
 """Lines with %TAG: libyaml compares each with all others."""
 
 _DIRECTIVE = re.compile("(?:^|[\r\n\x85\u2028\u2029])%TAG")
 _DIRECTIVE_BYTES = re.compile(b"(?:^|[\r\n]|\xc2\x85|\xe2\x80[\xa8\xa9])%TAG")
-_PREFIX = "tag:yaml.org,2002:"
-_BOOL, _NULL, _INT, _FLOAT, _TEXT, _MERGE, _MAP, _SEQUENCE = (
-    f"{_PREFIX}{kind}" for kind in ("bool", "null", "int", "float", "str", "merge", "map", "seq")
-)
-_OF_SCALARS = frozenset((_BOOL, _NULL, _INT, _FLOAT, _TEXT, _MERGE))
-_INTEGERS = range(-(2**63), 2**64)
-"""What fits into JSON as Kubernetes reads it."""
-
-Resolvers = Mapping[str, Iterable[tuple[str, re.Pattern[str]]]]
+_MERGE_TAG = f"{yaml_scalars.TAG}merge"
 _Parser: Any = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
-_OF_PYYAML = yaml.constructor.SafeConstructor()
-
-
-@dataclass(frozen=True, slots=True)
-class Dialect:
-    """What plain texts are taken for.
-
-    Attributes:
-        resolvers: tags and patterns of plain texts, by their first character.
-        whole_number: reads a number that is tagged as one.
-    """
-
-    resolvers: Resolvers
-    whole_number: Callable[[str], int]
 
 
 @dataclass(slots=True)
@@ -68,18 +42,17 @@ class _Open:
     height: int = 1
     key: str | None = None
     merges: bool = False
-    merged: list[Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Anchored:
-    """What aliases stand for; of a plain text also as what it would be a key."""
+    """What aliases stand for, and whether that would be a merge key."""
 
     value: Any
     nodes: int
     characters: int
     height: int
-    key: tuple[str, bool] | None = None
+    merges: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +68,11 @@ class Part:
     nodes: int
 
 
-def read_yaml(text: str | bytes, dialect: Dialect, limits: Limits, part: Part | None = None) -> list[Any]:
+def read_yaml(text: str | bytes, limits: Limits, part: Part | None = None) -> list[Any]:
     """Return the values of all documents in a text; an empty one has none.
 
     Args:
         text: the documents.
-        dialect: what plain texts are taken for.
         limits: of the whole text.
         part: of each document that is wanted; None means all of it.
 
@@ -119,7 +91,7 @@ def read_yaml(text: str | bytes, dialect: Dialect, limits: Limits, part: Part | 
             raise DocumentError(f"too large: it may have {MAX_DIRECTIVES} directives of YAML")
         parser = _Parser(text)
         try:
-            return _Builder(dialect, limits, part).build(parser)
+            return _Builder(limits, part).build(parser)
         finally:
             parser.dispose()
     except yaml.MarkedYAMLError as error:
@@ -135,8 +107,7 @@ def read_yaml(text: str | bytes, dialect: Dialect, limits: Limits, part: Part | 
 class _Builder:
     """Makes values of events."""
 
-    def __init__(self, dialect: Dialect, limits: Limits, part: Part | None) -> None:
-        self._dialect = dialect
+    def __init__(self, limits: Limits, part: Part | None) -> None:
         self._limits = limits
         self._path = part.path if part else ()
         self._room = part.nodes if part else limits.nodes
@@ -155,9 +126,9 @@ class _Builder:
             elif kind is yaml.AliasEvent:
                 self._alias(event)
             elif kind is yaml.MappingStartEvent:
-                self._begin({}, event, _MAP)
+                self._begin({}, event)
             elif kind is yaml.SequenceStartEvent:
-                self._begin([], event, _SEQUENCE)
+                self._begin([], event)
             elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
                 self._end()
             elif kind is yaml.DocumentStartEvent:
@@ -180,57 +151,17 @@ class _Builder:
             return
         if not text.isascii():
             text.encode()  # half of a surrogate pair, as an escape, is no text
-        tag = self._tag(event, text)
-        if tag not in _OF_SCALARS:
-            raise _bad_tag()
-        key = (text, tag == _MERGE)
         is_key = top is not None and type(top.value) is dict and top.key is None
         left_out = not event.anchor and not is_key and self._is_left_out(top)
-        value = self._value(tag, text) if not left_out and (event.anchor or not is_key) else None
+        value = None if left_out else _value(event, text)
+        merges = text == yaml_scalars.MERGE and (event.implicit[0] or event.tag == _MERGE_TAG)
         if top is not None and is_key:
-            top.key, top.merges = key
+            top.key, top.merges = _key(value), merges
         else:
             self._add(value)
         if event.anchor:
             self._build()
-            self._anchors[event.anchor] = _Anchored(value, 1, len(text), 0, key)
-
-    def _tag(self, event: yaml.ScalarEvent, text: str) -> str:
-        tag = event.tag
-        if tag is not None and tag != "!":
-            return str(tag)
-        if event.implicit[0]:
-            for found, pattern in self._dialect.resolvers.get(text[:1], ()):
-                if pattern.match(text):
-                    return found
-        return _TEXT
-
-    def _value(self, tag: str, text: str) -> Any:
-        """Return the value of a scalar."""
-        if tag in (_TEXT, _MERGE):
-            return text
-        if tag == _NULL:
-            return None
-        if len(text) > MAX_DIGITS:
-            raise DocumentError(f"not a document of JSON: a number has more than {MAX_DIGITS} characters; quote it")
-        try:
-            if tag == _BOOL:
-                return _OF_PYYAML.bool_values[text.lower()]
-            if tag == _INT:
-                whole = self._dialect.whole_number(text)
-                if whole not in _INTEGERS:
-                    raise DocumentError("not a document of JSON: a number is too large")
-                return whole
-            if tag == _FLOAT:
-                number = _OF_PYYAML.construct_yaml_float(yaml.ScalarNode(tag, text))
-                if not math.isfinite(number):
-                    raise DocumentError("not a document of JSON: infinite, or no number of JSON")
-                return number
-        except DocumentError:
-            raise
-        except (ValueError, LookupError, OverflowError):
-            raise DocumentError("not YAML: a value is not what its tag says") from None
-        raise _bad_tag()
+            self._anchors[event.anchor] = _Anchored(value, 1, len(text), 0, merges)
 
     def _alias(self, event: yaml.AliasEvent) -> None:
         name = str(event.anchor)
@@ -242,15 +173,11 @@ class _Builder:
         top = self._stack[-1]  # the parser takes no alias outside
         top.height = max(top.height, 1 + anchored.height)
         if type(top.value) is dict and top.key is None:
-            if anchored.key is None:
-                raise _bad_key()
-            top.key, top.merges = anchored.key
+            top.key, top.merges = _key(anchored.value), anchored.merges
         else:
             self._add(anchored.value)
 
-    def _begin(self, value: Any, event: Any, expected: str) -> None:
-        if event.tag not in (None, "!", expected):
-            raise _bad_tag()
+    def _begin(self, value: Any, event: Any) -> None:
         top = self._stack[-1] if self._stack else None
         if top is not None and type(top.value) is dict and top.key is None:
             raise _bad_key()
@@ -266,12 +193,6 @@ class _Builder:
     def _end(self) -> None:
         done = self._stack.pop()
         value = done.value
-        if done.merged is not None:
-            # What is merged comes first, so that the map's own keys win.
-            own, value = value, {}
-            for one in done.merged:
-                value.update(one)
-            value.update(own)
         if done.anchor:
             nodes, characters = self._nodes - done.nodes, self._characters - done.characters
             self._anchors[done.anchor] = _Anchored(value, nodes, characters, done.height)
@@ -311,7 +232,8 @@ class _Builder:
         if type(top.value) is list:
             top.value.append(value)
         elif top.merges:
-            top.merged = (top.merged or []) + _merge(value)
+            for one in _merge(value):
+                top.value.update(one)
         else:
             top.value[top.key] = value
         top.key, top.merges = None, False
@@ -325,49 +247,25 @@ def _merge(value: Any) -> list[Any]:
     return maps
 
 
-def _bad_tag() -> DocumentError:
-    return DocumentError("not a document of JSON: it has a tag that JSON has no value for")
+def _value(event: yaml.ScalarEvent, text: str) -> Any:
+    """Return what a text stands for."""
+    try:
+        if event.tag not in (None, "!"):
+            return yaml_scalars.tagged(event.tag, text)
+        return yaml_scalars.plain(text) if event.implicit[0] else text
+    except ValueError as error:
+        raise DocumentError(f"not a document of JSON: {error}") from None
+
+
+def _key(value: Any) -> str:
+    """Return what a value is as the key of a map."""
+    if isinstance(value, dict | list):
+        raise _bad_key()
+    try:
+        return yaml_scalars.key(value)
+    except ValueError as error:
+        raise DocumentError(f"not a document of JSON: {error}") from None
 
 
 def _bad_key() -> DocumentError:
-    return DocumentError("not a document of JSON: a key is not a plain text")
-
-
-def _whole_number(text: str) -> int:
-    """Return a number as it is written: decimal, 0x, 0b, or octal with 0 or 0o."""
-    text = text.replace("_", "")
-    sign, digits = (-1, text[1:]) if text[0] == "-" else (1, text.removeprefix("+"))
-    if digits.isdigit():
-        return sign * int(digits, 8 if digits[0] == "0" and not set(digits) & {"8", "9"} else 10)
-    return sign * int(digits, 0)
-
-
-def _resolvers(*rules: tuple[str, str, str]) -> Resolvers:
-    found: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
-    for tag, pattern, first in rules:
-        for character in first or ("",):
-            found.setdefault(character, []).append((tag, re.compile(rf"(?:{pattern})\Z")))
-    return found
-
-
-CORE = Dialect(
-    _resolvers(
-        (_BOOL, "true|True|TRUE|false|False|FALSE", "tTfF"),
-        (_NULL, "~|null|Null|NULL", "~nN"),
-        (_NULL, "", ""),
-        (_MERGE, "<<", "<"),
-        (_INT, "[-+]?(?:0b[01_]+|0o[0-7_]+|[0-9][0-9_]*|0x[0-9a-fA-F_]+)", "-+0123456789"),
-        (_FLOAT, r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?", "-+.0123456789"),
-    ),
-    _whole_number,
-)
-"""As YAML 1.2: only true and false are booleans. Numbers such as 0644 stay octal, as in all of Kubernetes."""
-
-YAML_1_1 = Dialect(
-    {
-        first: [rule for rule in rules if rule[0] not in (f"{_PREFIX}timestamp", f"{_PREFIX}value")]
-        for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    },
-    lambda text: int(_OF_PYYAML.construct_yaml_int(yaml.ScalarNode(_INT, text))),
-)
-"""As PyYAML reads: also yes, no, on and off are booleans."""
+    return DocumentError("not a document of JSON: a key is a map or a list")

@@ -97,21 +97,17 @@ def test_a_long_text_is_not_even_parsed(read, character):
         "a: 0x" + "f" * 100_000,
         "a: !!int " + "1" * 500,
         "a: 1." + "1" * 500,
-        "a: 0x" + "f" * 300,
         "a: !!bool x",
         "a: !!int ''",
         "a: !!float ''",
         "a: *b",
         "? {a: 1}\n: 2",
-        "? !x a\n: 2",
         "? &a [1]\n: 2",
         "a: &a [1]\n*a : 2",
         "<<: 1",
         "<<: [1]",
         'a: "\\ud800"',
         "a: \x00",
-        "!!set {a, b}",
-        "!!omap [a: 1]",
         "%TAG ! a:\n" * 2,
         "".join(f"%TAG !{n}! a:\n" for n in range(200)) + "--- a",
         b"\xff\xfe\x00",
@@ -124,7 +120,7 @@ def test_what_has_no_value_is_refused(read, text):
         read(text)
 
 
-@pytest.mark.parametrize("text", ["password: [hunter2", "hunter2: *hunter2", "!hunter2 x", "a: !!int hunter2"])
+@pytest.mark.parametrize("text", ["password: [hunter2", "hunter2: *hunter2", "!!int hunter2", "a: !!int hunter2"])
 def test_what_is_in_a_text_is_not_told(text):
     with pytest.raises(DocumentError) as failure:
         read_kubernetes(text)
@@ -137,9 +133,6 @@ def test_what_is_in_a_text_is_not_told(text):
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        ("a: yes\nb: off\nc: 010\nd: 1:30\ne: .5", {"a": True, "b": False, "c": 8, "d": 90, "e": 0.5}),
-        ("day: 2020-01-01\ntime: 2020-01-01T00:00:00Z\nequal: =", {"day": "2020-01-01", "equal": "="}),
-        ("1: a\nyes: b", {"1": "a", "yes": "b"}),
         ("", None),
         ('{"a": 1}', {"a": 1}),
         ("a: &x {b: 1}\nc: &y {<<: *x, d: 2}\ne: {<<: [*x, *y], b: 3}", {"e": {"b": 3, "d": 2}}),
@@ -238,11 +231,8 @@ TEXTS = st.binary(max_size=200) | st.text(max_size=200) | st.lists(PIECES, max_s
 @example("? |\n a\n: b")
 def test_any_text_is_a_value_within_the_limits_or_refused(text):
     limits = Limits(size=100, nodes=30)
-    for dialect in (yaml_reading.CORE, yaml_reading.YAML_1_1):
-        try:
-            documents = yaml_reading.read_yaml(text, dialect, limits)
-        except DocumentError:
-            continue
+    with contextlib.suppress(DocumentError):
+        documents = yaml_reading.read_yaml(text, limits)
         weight = weigh(documents)
         assert weight.nodes - 1 <= limits.nodes
         assert weight.characters <= limits.size
@@ -270,7 +260,7 @@ def test_the_work_is_bounded_by_the_events(text):
             return event
 
     with contextlib.suppress(DocumentError, yaml.YAMLError):
-        yaml_reading._Builder(yaml_reading.YAML_1_1, limits, None).build(Counting())
+        yaml_reading._Builder(limits, None).build(Counting())
     assert asked <= limits.nodes + 1
 
 
@@ -327,11 +317,11 @@ def test_a_part_is_what_the_whole_has_at_its_path(value, path):
 def test_a_part_of_any_text_is_a_part_of_its_value_or_refused(text, path):
     limits = Limits(size=100, nodes=30)
     try:
-        whole = yaml_reading.read_yaml(text, yaml_reading.YAML_1_1, limits)
+        whole = yaml_reading.read_yaml(text, limits)
     except DocumentError:
         return
     try:
-        parts = yaml_reading.read_yaml(text, yaml_reading.YAML_1_1, limits, yaml_reading.Part(tuple(path), 60))
+        parts = yaml_reading.read_yaml(text, limits, yaml_reading.Part(tuple(path), 60))
     except DocumentError:
         return  # a list is where a map should be
     for value, part in zip(whole, parts, strict=True):
@@ -349,9 +339,9 @@ ANCHORS = "b: {" + ", ".join(f"k{n}: &a{n} x" for n in range(50)) + "}"
 @pytest.mark.parametrize("text", ["a: [" + "x, " * 50 + "x]", ANCHORS, "b: &a [" + "x, " * 50 + "x]"])
 def test_what_is_kept_of_a_large_text_has_a_limit_of_its_own(text):
     large = Limits(size=10_000, nodes=1000)
-    assert yaml_reading.read_yaml("c: [" + "x, " * 50 + "x]", yaml_reading.CORE, large, yaml_reading.Part(("a",), 9))
+    assert yaml_reading.read_yaml("c: [" + "x, " * 50 + "x]", large, yaml_reading.Part(("a",), 9))
     with pytest.raises(DocumentError, match="too much of it would have to be kept"):
-        yaml_reading.read_yaml(text, yaml_reading.CORE, large, yaml_reading.Part(("a",), 9))
+        yaml_reading.read_yaml(text, large, yaml_reading.Part(("a",), 9))
 
 
 @pytest.mark.parametrize("character", [",", '\\"', "\\\\", "[]"])

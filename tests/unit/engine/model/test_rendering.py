@@ -115,12 +115,12 @@ def test_rendering_keeps_the_order_of_the_feeds_and_drops_what_the_system_adds()
 def test_a_feed_without_namespace_means_all_objects_of_the_name():
     one, two = config_map("c", "one"), config_map("c", "two")
     feed = {"apiVersion": "v1", "kind": "ConfigMap", "name": "c"}
-    local = localization("l", "ns", two, [override("MergePatch", {"data": {"x": "y"}})])
+    local = localization("l", "ns", two, [override("MergePatch", {"data": {"x": "z"}})])
     result = render([feed], finder(one, two), [local], [], [])
-    assert [part.object["data"] for part in result.generic] == [{}, {"x": "y"}]
-    everywhere = localization("l", "ns", feed, [override("MergePatch", {"data": {"x": "y"}})])
+    assert [part.object["data"] for part in result.generic] == [{}, {"x": "z"}]
+    everywhere = localization("l", "ns", feed, [override("MergePatch", {"data": {"x": "z"}})])
     result = render([feed], finder(one, two), [everywhere], [], [])
-    assert [part.object["data"] for part in result.generic] == [{"x": "y"}] * 2
+    assert [part.object["data"] for part in result.generic] == [{"x": "z"}] * 2
 
 
 @pytest.mark.parametrize(
@@ -329,13 +329,13 @@ def test_generic_description():
 def test_charts_and_native_objects_go_to_different_descriptions():
     mine, settings = found(chart("mine")), config_map("c")
     base = a_base(mine, settings)
-    values = localization("v", "ns", mine, [override("Helm", {"y": 1})])
+    values = localization("v", "ns", mine, [override("Helm", {"size": 1})])
     result = rendered(base, mine, settings, locals_=[values])
     assert len(build_generic(base, result, None).description["spec"]["raw"]) == 1
     helm = build_helm(base, result, None).description
     assert helm["metadata"]["name"] == "app-xxxxx-helm"
     assert helm["spec"]["charts"] == [{"name": "mine", "namespace": "default"}]
-    assert decoded(helm["spec"]["raw"]) == [{"y": 1}]
+    assert decoded(helm["spec"]["raw"]) == [{"size": 1}]
     assert decoded(helm["spec"]["chartRaw"])[0]["spec"] == mine["spec"]
     assert rendered_feeds(helm) == ["apps.clusternet.io/v1alpha1/HelmChart/default/mine"]
     del helm["metadata"]["annotations"]
