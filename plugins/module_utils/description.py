@@ -14,7 +14,11 @@ from typing import Any, Iterable, Mapping, Optional
 
 from ansible_collections.clusternet.core.plugins.module_utils import constants
 from ansible_collections.clusternet.core.plugins.module_utils.publication import decoded, malformed, natives
-from ansible_collections.clusternet.core.plugins.module_utils.redact import Redactor, overriding_values
+from ansible_collections.clusternet.core.plugins.module_utils.redact import (
+    Redactor,
+    overriding_fields,
+    overriding_values,
+)
 
 
 class Shown:
@@ -28,9 +32,11 @@ class Shown:
         self.redactor = redactor
         self._readable = overrides is not None
         self._values: dict[tuple, list[Any]] = {}
+        self._fields: dict[tuple, set[tuple]] = {}
         self._untold: set[tuple] = set()
         for override in overrides or ():
             place, found = _place(override["spec"]["feed"]), overriding_values(override["spec"])
+            self._fields.setdefault(place, set()).update(overriding_fields(override["spec"]))
             if found is None:
                 self._untold.add(place)
             else:
@@ -42,6 +48,7 @@ class Shown:
         place = _place({**(metadata if isinstance(metadata, dict) else {}), "kind": obj.get("kind")})
         if self._readable and place not in self._untold:
             private = self.redactor.equal(obj, self._values.get(place, ()))
+            private |= set() if self.redactor.show_values else self._fields.get(place, set())
         else:
             private = self.redactor.changed(obj, None)
         return self.redactor.hide(self.redactor.without(obj, private))

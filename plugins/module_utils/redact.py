@@ -180,6 +180,14 @@ def overriding_values(spec: Mapping[str, Any]) -> Optional[list[Any]]:
     return found
 
 
+def overriding_fields(spec: Mapping[str, Any]) -> Iterator[tuple]:
+    """The paths of all texts in which the spec of an override changes something."""
+    for item in spec.get("overrides") or ():
+        if isinstance(item, dict) and item.get("fieldPath"):
+            parts = str(item["fieldPath"]).split("/")[1:]
+            yield tuple(int(part) if part.isdigit() else part for part in parts)
+
+
 def _leaves(value: Any, here: tuple) -> Iterator[tuple[tuple, Any]]:
     """Every value in I(value) that isn't a mapping or a list, with its path."""
     if isinstance(value, dict):

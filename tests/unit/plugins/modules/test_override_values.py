@@ -59,6 +59,16 @@ def test_a_value_of_an_override_is_hidden_where_it_went(server, run_module, kind
     assert found(server, run_module, show_values=True) == (OBJECT, CHART["spec"])
 
 
+def test_a_text_in_which_an_override_has_changed_a_field_is_hidden(server, run_module):
+    changed = override(json.dumps({"image": PLANTED}))
+    changed["spec"]["overrides"][0]["fieldPath"] = "/spec/template/args/0"
+    server.objects[f"{APPS}/localizations"] = [changed]
+    server.objects[f"{APPS}/globalizations"] = []
+    obj, _chart = found(server, run_module)
+    assert obj["spec"]["template"]["args"][0].startswith("hidden, digest")
+    assert obj["spec"]["template"]["image"] == "nginx:1"
+
+
 def test_without_the_right_to_read_overrides_all_values_are_hidden(server, run_module):
     server.forbidden = {f"{APPS}/globalizations"}
     server.objects[f"{APPS}/localizations"] = []
