@@ -1,10 +1,19 @@
 """What an agent reports once it is registered, through restarts of everything around it."""
 
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
-from clusternet_engine.kube.errors import NotFound
-from clusternet_engine.kube.resources import LEASES, MANAGED_CLUSTERS, NODES, SECRETS, SERVICE_ACCOUNTS
+from clusternet_engine.kube.client import Client
+from clusternet_engine.kube.errors import ApiError, NotFound, Unauthorized
+from clusternet_engine.kube.resources import (
+    CLUSTER_REGISTRATION_REQUESTS,
+    LEASES,
+    MANAGED_CLUSTERS,
+    NODES,
+    SECRETS,
+    SERVICE_ACCOUNTS,
+)
 from revival import revive_api_server
 
 pytestmark = pytest.mark.usefixtures("hub")
@@ -128,7 +137,52 @@ async def test_a_parent_that_forgot_the_cluster_is_registered_with_anew(site):
     identity = await site.identity()
     await site.forget(identity)
 
+    assert (await registrant(site, identity)).startswith("system:bootstrap:"), "the old account goes with its namespace"
     await site.is_registered_anew(first["metadata"]["uid"])
+
+
+async def registrant(site, identity):
+    """Return who has posted the registration request that is there."""
+
+    async def posted():
+        with suppress(NotFound):
+            request = await site.parent.get(CLUSTER_REGISTRATION_REQUESTS, f"clusternet-{identity}")
+            return request["metadata"]["annotations"]["clusternet.io/registrant"]
+
+    return await site.eventually(posted)
+
+
+async def test_without_a_valid_token_a_request_that_is_gone_is_posted_by_the_stored_credential(site):
+    token = await site.bootstrap_token()
+    await site.prepare(token=token)
+    agent = site.start("--cluster-status-update-frequency=1s")
+    await site.reaches("Registered")
+    agent.stop()
+    await site.parent.delete(SECRETS, f"bootstrap-token-{token.partition('.')[0]}", "kube-system")
+    config = replace(site.parent.config, token=token, client_certificate=None, client_key=None)
+
+    async def refused():
+        """API servers remember tokens for ten seconds."""
+        async with Client(config, qps=0) as client:
+            try:
+                await client.get(CLUSTER_REGISTRATION_REQUESTS, "nobody-has-posted-it")
+            except Unauthorized:
+                return True
+            except ApiError:
+                return False
+
+    await site.eventually(refused, 60)
+    identity = await site.identity()
+    await site.parent.delete(CLUSTER_REGISTRATION_REQUESTS, f"clusternet-{identity}")
+    site.start("--cluster-status-update-frequency=1s")
+    assert (await registrant(site, identity)).startswith("system:serviceaccount:")
+
+    async def approved():
+        request = await site.parent.get(CLUSTER_REGISTRATION_REQUESTS, f"clusternet-{identity}")
+        return request.get("status", {}).get("result") == "Approved"
+
+    await site.eventually(approved)
+    await site.beats_again()
 
 
 async def test_a_rotated_credential_of_the_deployer_reaches_the_parent_after_a_restart(site):

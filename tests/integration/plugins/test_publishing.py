@@ -172,8 +172,10 @@ def test_diffs_show_what_a_removal_changes_on_the_clusters(application):
         result = application.publish(wait_for="deployed")
     assert not result["failed"], result
     gone = {"subscriptions": [{"name": application.name}], "state": "absent"}
-    plain, removed = application.run(
-        {"localization": {"localizations": [override], "state": "absent"}},
+    shown = {"show_values": True}
+    plain, removed, hidden = application.run(
+        {"localization": {"localizations": [override], "state": "absent", **shown}},
+        {"subscription": {**gone, **shown}},
         {"subscription": gone},
         arguments=["--diff", "--check"],
     )
@@ -182,6 +184,7 @@ def test_diffs_show_what_a_removal_changes_on_the_clusters(application):
     assert [plain["diff"][1][side]["data"]["a"] for side in ("before", "after")] == ["other", "b"]
     assert removed["diff"][1]["before"]["data"] == {"a": "other"}
     assert removed["diff"][1]["after"] == {}
+    assert hidden["diff"][1]["before"]["data"]["a"].startswith("hidden, digest")
     application.run({"subscription": gone}, {"localization": {"localizations": [override], "state": "absent"}})
     application.let_go()
 

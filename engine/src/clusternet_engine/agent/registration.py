@@ -233,22 +233,44 @@ class Registrar:
         self, source: Registration, stored: ParentCredential | None, trusted_ca: bytes | None
     ) -> Approval:
         url = source.parent_url
+        posted = False
         try:
             if stored:
                 try:
                     async with self._parent.client(url, stored.token, trusted_ca) as client:
-                        return await self._poll(client, url, stored)
+                        posted = await self._read(client, stored) is None and await self._posts_anew(source, trusted_ca)
+                        if not posted:
+                            return await self._poll(client, url, stored)
+                    stored = None
                 except (Unauthorized, Forbidden) as refusal:
                     log.info("the parent refuses the stored credential (%d); trying the token", refusal.status)
             async with self._parent.client(url, source.token, trusted_ca) as client:
-                return await self._poll(client, url, None, refused=stored is not None)
+                return await self._poll(client, url, None, posted=posted, refused=stored is not None)
         except (ApiError, ConnectionFailed) as error:
             raise Stuck(diagnose(error, url)) from None
         except ConfigError as error:
             raise Stuck(Status(Reason.REGISTRATION_SECRET_INVALID, f"the CA of the parent: {error}")) from None
 
+    async def _posts_anew(self, source: Registration, trusted_ca: bytes | None) -> bool:
+        """Post a request that has gone by the registration token; return whether that one may.
+
+        Only who has posted a request may read it. The account of a stored credential may be about to go, as it does
+        with its namespace, and then nobody could fetch the answer.
+        """
+        try:
+            async with self._parent.client(source.parent_url, source.token, trusted_ca) as client:
+                return await self._post(client) is not None
+        except (Unauthorized, Forbidden):
+            return False
+
     async def _poll(
-        self, client: Client, url: str, stored: ParentCredential | None, *, refused: bool = False
+        self,
+        client: Client,
+        url: str,
+        stored: ParentCredential | None,
+        *,
+        posted: bool = False,
+        refused: bool = False,
     ) -> Approval:
         """Return the approval once the request has it; the agent may read this one object, not watch it.
 
@@ -256,6 +278,7 @@ class Registrar:
             client: of the parent.
             url: of the parent.
             stored: the credential of the client; None for the registration token.
+            posted: whether the request was posted by this client a moment ago.
             refused: whether the token is tried because a stored credential was refused. An API server that has just
                 started refuses what it allows a moment later, so that one is tried again before long.
 
@@ -264,7 +287,7 @@ class Registrar:
         """
         backoff = Backoff(0.02, 4)
         started = time.monotonic()
-        posted, worth_reading = False, stored is not None
+        worth_reading = posted or stored is not None
         while True:
             request = await self._read(client, stored) if worth_reading else None
             if request is None and (not posted or time.monotonic() - started > _PENDING_TOLD_AFTER):
