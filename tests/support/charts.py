@@ -41,6 +41,13 @@ def pack(chart: dict[str, Any], files: dict[str, bytes]) -> bytes:
     return output.getvalue()
 
 
+class _Server(ThreadingHTTPServer):
+    """Lets many wait to be let in: charts of several tests are looked up at the same time."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+
 class ChartServer:
     """Serves charts below `/charts` as an HTTP repository and below `/v2` as an OCI registry; use it in `with`.
 
@@ -56,8 +63,7 @@ class ChartServer:
         self.logins: list[str] = []
         self._charts: dict[tuple[str, str], tuple[dict[str, Any], bytes]] = {}
         self._ending = threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), self._handler())
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
