@@ -123,6 +123,8 @@ def _yaml(text: str, path: str) -> Any:
             + " A kubeconfig in JSON needs no package.",
         )
     documents = read_all(text)
+    if len(documents) > 1:
+        raise ValueError("several documents")
     return documents[0] if documents else None
 
 

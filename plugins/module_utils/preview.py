@@ -182,11 +182,13 @@ class Preview:
             for item in now
             if item["metadata"]["namespace"] not in bound
         }
-        clusters = [self._cluster(subscription, entries, namespace, name, now) for namespace, name in bound.items()]
+        plain = (self._plain(subscription, self._sources, []), self._plain(subscription, self._sources_now, []))
+        clusters = [
+            self._cluster(subscription, entries, namespace, name, now, plain) for namespace, name in bound.items()
+        ]
         for namespace, name in leaving.items():
             objects, charts = self._content(now, namespace)
-            plain = self._plain(subscription, self._sources_now, [])
-            clusters.append(ClusterPreview(namespace, name, [], objects, [], charts, [], plain, []))
+            clusters.append(ClusterPreview(namespace, name, [], objects, [], charts, [], plain[1], []))
         return SubscriptionPreview(
             key[0],
             key[1],
@@ -222,8 +224,15 @@ class Preview:
         return scheduling.Placement(stays.bindings, stays.replicas, reason, message), entries
 
     def _cluster(
-        self, subscription: dict[str, Any], entries: Optional[list], namespace: str, name: str, now: list
+        self,
+        subscription: dict[str, Any],
+        entries: Optional[list],
+        namespace: str,
+        name: str,
+        now: list,
+        plain: tuple[list, list],
     ) -> ClusterPreview:
+        """What one cluster gets; I(plain) is what all get without overrides, as it would be and as it is now."""
         labels = [
             cluster["metadata"].get("labels") or {}
             for cluster in self._clusters
@@ -254,8 +263,8 @@ class Preview:
             evened(objects_now, objects),
             charts,
             charts_now,
-            self._plain(subscription, self._sources, shares),
-            self._plain(subscription, self._sources_now, shares_now),
+            self._plain(subscription, self._sources, shares) if shares else plain[0],
+            self._plain(subscription, self._sources_now, shares_now) if shares_now else plain[1],
             [(problem.reason, problem.message) for problem in (*rendered.problems, *generic.problems, *helm.problems)],
         )
 

@@ -82,3 +82,10 @@ def test_pain_13_names_in_a_kubeconfig_stay_readable_and_secrets_do_not():
     }
     assert kubeconfig.public_texts(config) == {"v1", "parent", "admin", "default", "https://hub"}
     assert kubeconfig.public_texts("/etc/kubeconfig") == kubeconfig.public_texts(None) == set()
+
+
+def test_several_documents_are_no_kubeconfig(tmp_path):
+    path = tmp_path / "config"
+    path.write_text("kind: Config\n---\nkind: Config\n")
+    with pytest.raises(ConfigError, match="neither JSON nor YAML"):
+        kubeconfig.load(str(path))
