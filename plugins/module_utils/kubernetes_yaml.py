@@ -69,11 +69,11 @@ def _loader() -> Any:
                 value = self.construct_object(value_node, deep=True)
                 if key_node.value == yaml_scalars.MERGE and key_node.tag in (_PLAIN, f"{yaml_scalars.TAG}merge"):
                     with _told(value_node):
-                        made.update(_merged(value))
+                        made.update(yaml_scalars.merged(value))
                 else:
                     key = self.construct_object(key_node, deep=True)
                     with _told(key_node):
-                        made[_key(key)] = value
+                        made[yaml_scalars.key(key)] = value
             return made
 
     Loader.yaml_constructors = {None: Loader.construct_parts}
@@ -90,16 +90,3 @@ def _told(node: Any) -> Iterator[None]:
         yield
     except ValueError as error:
         raise yaml.constructor.ConstructorError(None, None, str(error), node.start_mark) from None
-
-
-def _merged(value: Any) -> dict[str, Any]:
-    maps = value[::-1] if isinstance(value, list) else [value]
-    if not all(isinstance(one, dict) for one in maps):
-        raise ValueError("a merge key << has something else than maps; quote the key if it is none")
-    return {key: item for one in maps for key, item in one.items()}
-
-
-def _key(value: Any) -> str:
-    if isinstance(value, (dict, list)):
-        raise ValueError("a key is a map or a list")
-    return yaml_scalars.key(value)

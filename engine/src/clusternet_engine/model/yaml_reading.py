@@ -180,7 +180,7 @@ class _Builder:
     def _begin(self, value: Any, event: Any) -> None:
         top = self._stack[-1] if self._stack else None
         if top is not None and type(top.value) is dict and top.key is None:
-            raise _bad_key()
+            _key(value)  # raises: neither a map nor a list is a key
         left_out = not event.anchor and self._is_left_out(top)
         if type(value) is list and not left_out and self._is_on_the_way():
             raise DocumentError("a list where a map should be")
@@ -232,19 +232,13 @@ class _Builder:
         if type(top.value) is list:
             top.value.append(value)
         elif top.merges:
-            for one in _merge(value):
-                top.value.update(one)
+            try:
+                top.value.update(yaml_scalars.merged(value))
+            except ValueError as error:
+                raise DocumentError(f"not YAML: {error}") from None
         else:
             top.value[top.key] = value
         top.key, top.merges = None, False
-
-
-def _merge(value: Any) -> list[Any]:
-    """Return the maps that a merge key names, those that win last."""
-    maps = value[::-1] if type(value) is list else [value]
-    if not all(type(one) is dict for one in maps):
-        raise DocumentError("not YAML: a merge key << has something else than maps; quote the key if it is none")
-    return maps
 
 
 def _value(event: yaml.ScalarEvent, text: str) -> Any:
@@ -259,13 +253,7 @@ def _value(event: yaml.ScalarEvent, text: str) -> Any:
 
 def _key(value: Any) -> str:
     """Return what a value is as the key of a map."""
-    if isinstance(value, dict | list):
-        raise _bad_key()
     try:
         return yaml_scalars.key(value)
     except ValueError as error:
         raise DocumentError(f"not a document of JSON: {error}") from None
-
-
-def _bad_key() -> DocumentError:
-    return DocumentError("not a document of JSON: a key is a map or a list")

@@ -1,4 +1,4 @@
-"""What single texts of YAML stand for, as kubectl, Helm and API servers read them.
+"""What texts, keys and merges of YAML stand for, as kubectl, Helm and API servers read them.
 
 They share one reader, which is neither YAML 1.1 nor 1.2: `yes`, `on` and `y` are booleans, `0644`, `0o644`, `1_000` and
 `1e3` are numbers, but dates, times such as `12:30:45`, and `=` are text. What doesn't fit into 64 bits is a float, what
@@ -80,13 +80,27 @@ def key(value: Any) -> str:
     """Return the key of a map that a value becomes.
 
     Raises:
-        ValueError: it is null.
+        ValueError: it is null, a map or a list.
     """
+    if isinstance(value, (dict, list)):
+        raise ValueError("a key is a map or a list")
     if value is None:
         raise ValueError("a key is null; quote it if it is a text")
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)
+
+
+def merged(value: Any) -> dict[str, Any]:
+    """Return what the value of a merge key brings into its map; of several maps, the first wins.
+
+    Raises:
+        ValueError: there is something else than maps.
+    """
+    maps = value[::-1] if isinstance(value, list) else [value]
+    if not all(isinstance(one, dict) for one in maps):
+        raise ValueError("a merge key << has something else than maps; quote the key if it is none")
+    return {key: item for one in maps for key, item in one.items()}
 
 
 def _number(text: str) -> Any:
