@@ -113,9 +113,12 @@ class Threads:
                 continue
             queue = self._waiting[subject]
             turn = queue.popleft()
+            while turn.done() and queue:  # cancelled, and its task hasn't taken it away yet
+                turn = queue.popleft()
             if queue:
                 self._waiting.move_to_end(subject)
             else:
                 del self._waiting[subject]
-            self._running.add(subject)
-            turn.set_result(None)
+            if not turn.done():
+                self._running.add(subject)
+                turn.set_result(None)

@@ -122,4 +122,10 @@ def test_a_cluster_is_thrown_out(deployment: Deployment, run: Callable[..., str]
     run(UNREGISTER.replace("<cluster>", status["managedClusterName"]))
     assert deployment.parent("GET", path).status == 404
     namespace = f"/api/v1/namespaces/{status['dedicatedNamespace']}"
-    wait_for(lambda: deployment.parent("GET", namespace).status == 404, timeout=60, why="the namespace stays")
+
+    def gone() -> bool:
+        answer = deployment.parent("GET", namespace)
+        assert answer.status == 404, answer.body
+        return True
+
+    wait_for(gone, timeout=240, why="the namespace stays")

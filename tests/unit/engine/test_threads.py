@@ -90,6 +90,24 @@ async def test_a_cancelled_wait_leaves_its_place_to_others(work):
     assert second.cancelled()
 
 
+async def test_one_cancelled_at_the_moment_of_its_turn_holds_up_nobody():
+    """A cancelled task takes its place away only when it runs again; its turn may come before."""
+    threads = Threads("test")
+    await threads._turn("a")
+    waiting = [asyncio.create_task(threads._turn(subject)) for subject in ("a", "a", "b", "b")]
+    await asyncio.sleep(0)
+    for one in (waiting[0], waiting[3]):
+        one.cancel()
+    threads._free("a")
+    threads._free("b")
+    async with asyncio.timeout(LONG):
+        await asyncio.gather(*waiting, return_exceptions=True)
+    assert [one.cancelled() for one in waiting] == [True, False, False, True]
+    threads._free("a")
+    assert await threads.run("a", LONG, str, 1) == "1"
+    assert await threads.run("b", LONG, str, 1) == "1"
+
+
 async def test_only_so_much_may_wait_for_one_subject(work):
     threads = Threads("test", waiting=2)
     tasks = [asyncio.create_task(threads.run("a", LONG, work.do, n)) for n in range(3)]
