@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import yaml
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.errors import NotFound
 from clusternet_engine.kube.resources import (
@@ -22,6 +21,7 @@ from clusternet_engine.kube.resources import (
     Resource,
 )
 from clusternet_engine.model import constants as names
+from clusternet_engine.model.documents import write_yaml
 from clusternet_engine.model.times import format_time
 
 _NEVER_LOST = 365 * 24 * 3600
@@ -142,8 +142,8 @@ def subscription(
 
 
 def override(kind: str, value: Any, **fields: Any) -> Object:
-    """Return one entry of `overrides`; values that aren't text become YAML."""
-    text = value if isinstance(value, str) else yaml.safe_dump(value)
+    """Return one entry of `overrides`; values that aren't text become YAML that Kubernetes reads the same."""
+    text = value if isinstance(value, str) else write_yaml(value)
     return {"name": kind.lower(), "type": kind, "value": text, **fields}
 
 
