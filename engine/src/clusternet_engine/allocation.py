@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Callable
 LARGE = 2**17
 """Bytes from which on a block comes from the system and goes back to it; also what is kept at the end of a pool."""
 POOLS = 2
-TRIM_PERIOD = 2.0
+TRIM_PERIOD = 0.5
 """Seconds between two times at which free pages are given back."""
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8  # names in malloc.h
 

@@ -36,7 +36,7 @@ CLOSE_TIMEOUT = 2.0
 FIRST_DELAY, MAX_DELAY = 0.05, 1.0
 RECOVERY = 30.0
 """Seconds after which strangers have their usual room again when file descriptors had run short."""
-TLS_BUFFER = 2**16
+TLS_BUFFER = 2**15
 """Bytes that each TLS connection has to read into, for as long as it lives."""
 _END_OF_HEAD = b"\r\n\r\n"
 _GONE = (errno.ECONNABORTED, errno.EPROTO, errno.ENETDOWN, errno.EHOSTDOWN, errno.ENETUNREACH, errno.EHOSTUNREACH)

@@ -91,7 +91,7 @@ async def test_health_and_metrics(hubs, lab, applicant, scrapers):
     await child.ask()
     await child.approved()
     wanted = (
-        'clusternet_reconcile_total{controller="crrapprover",result="success"}',
+        'clusternet_reconcile_total{controller="crrapprover",result="requeue"}',
         'clusternet_queue_depth{controller="clusterlifecycle"}',
         "clusternet_clusters_registered",
         "clusternet_clusters_ready",

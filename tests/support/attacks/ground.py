@@ -26,7 +26,7 @@ from hub_site import USUAL_LEASE, HubProcess, account_kubeconfig, install, insta
 from tunnel_site import TunnelSite
 
 from attacks.caller import Answer, Caller
-from attacks.honest import NAME, OBSERVED, Honest, registration, status_of
+from attacks.honest import EMPTIED, NAME, OBSERVED, Honest, registration, status_of
 from attacks.listener import Listener
 from attacks.paths import APPS, CLUSTERS, CORE, RBAC, REQUESTS, SHADOW, SOCKETS, within
 
@@ -414,7 +414,8 @@ def _take_away(made: Ground) -> None:
         made.admin("DELETE", path)
     for child in made.children:
         forget(made.admin, child)
-    for namespace in ("ops", TEAM, CHARTS):
+    left = [one["metadata"]["name"] for one in made.admin.items(f"{CORE}/namespaces?labelSelector={EMPTIED}")]
+    for namespace in ("ops", TEAM, CHARTS, *left):
         made.admin("DELETE", f"{CORE}/namespaces/{namespace}")
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from attacks.caller import Caller
-from attacks.paths import CLUSTERS, CORE, REQUESTS, SHADOW, within
+from attacks.paths import CLUSTERS, CORE, RBAC, REQUESTS, SHADOW, within
 
 PATIENCE = 20.0
 """Seconds after which somebody honest gives up."""
@@ -16,6 +16,8 @@ PAUSE = 0.5
 NAME = "honest"
 OBSERVED = "observed"
 """Another ConfigMap that is published to the honest child, for a second honest user."""
+CLUSTER_ID, EMPTIED = "clusters.clusternet.io/cluster-id", "ground.emptied"
+"""Labels of the namespaces of clusters, and of those that nobody is registered in any more."""
 
 
 @dataclass
@@ -114,12 +116,21 @@ class Honest:
         path = f"{REQUESTS}/{name}"
         _until(lambda: status_of(self._parent.get(path)).get("result") == "Approved", "a cluster is approved")
         self.notes.registered.append(time.monotonic() - began)
-        status = status_of(self._parent.get(path))
-        self._parent("DELETE", path)
-        self._parent("DELETE", f"{CORE}/namespaces/{status['dedicatedNamespace']}")
-        self._parent(
-            "DELETE", within(CLUSTERS, status["dedicatedNamespace"], "managedclusters", status["managedClusterName"])
-        )
+        unregister(self._parent, name)
+
+
+def unregister(parent: Caller, name: str) -> None:
+    """Take back what has become of a request, but for the namespace and what is in it: they go when the ground goes.
+
+    Kubernetes removes a namespace by some 170 requests, which no attacker can make it send.
+    """
+    status = status_of(parent("GET", f"{REQUESTS}/{name}").body)
+    paths = [f"{REQUESTS}/{name}", *(f"{RBAC}/{plural}/{name}" for plural in ("clusterrolebindings", "clusterroles"))]
+    if namespace := status.get("dedicatedNamespace"):
+        paths.append(within(CLUSTERS, namespace, "managedclusters", status["managedClusterName"]))
+        parent.merge(f"{CORE}/namespaces/{namespace}", {"metadata": {"labels": {CLUSTER_ID: None, EMPTIED: "yes"}}})
+    for path in paths:
+        parent("DELETE", path)
 
 
 def registration(name: str, **spec: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from attacks.child import APPLY, MERGE, nested
 from attacks.ground import Ground, claims, wait
-from attacks.honest import registration, status_of
+from attacks.honest import registration, status_of, unregister
 from attacks.listing import attack
 from attacks.paths import APPS, CLUSTERS, CORE, REQUESTS, SHADOW, SOCKETS, within
 
@@ -102,10 +102,7 @@ def takes_identities(ground: Ground) -> None:
             assert subject.split(":")[2] not in (victim.namespace, "kube-system", "clusternet-system", "default"), name
             assert spec["clusterId"] != victim.id, f"{name} has got a credential of cluster {victim.id}"
         assert status.get("dedicatedNamespace") not in (victim.namespace, "kube-system", "default"), (name, status)
-        ground.admin("DELETE", f"{REQUESTS}/{name}")
-        if (namespace := status.get("dedicatedNamespace")) and namespace.startswith("clusternet-"):
-            ground.admin("DELETE", within(CLUSTERS, namespace, "managedclusters", status["managedClusterName"]))
-            ground.admin("DELETE", f"{CORE}/namespaces/{namespace}")
+        unregister(ground.admin, name)
     now = ground.admin.get(victim.managed_cluster)
     assert now["metadata"]["uid"] == before["metadata"]["uid"]
     assert now["metadata"]["labels"] == before["metadata"]["labels"]
@@ -137,11 +134,7 @@ def posts_malformed_requests(ground: Ground) -> None:
         assert ground.registrant("POST", REQUESTS, body).status < 500
     ground.honest.passes(1)
     for name in made:
-        status = status_of(ground.admin("GET", f"{REQUESTS}/{name}").body)
-        ground.admin("DELETE", f"{REQUESTS}/{name}")
-        if namespace := status.get("dedicatedNamespace"):
-            ground.admin("DELETE", within(CLUSTERS, namespace, "managedclusters", status["managedClusterName"]))
-            ground.admin("DELETE", f"{CORE}/namespaces/{namespace}")
+        unregister(ground.admin, name)
 
 
 @attack("registrant", "reads again what its own request was answered, after the cluster has reported")

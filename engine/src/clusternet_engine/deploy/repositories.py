@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import logging
 import re
 import ssl
@@ -340,13 +341,12 @@ class _Access:
                 raise self._failed(f"{what}: the server answers {status}")
 
     async def _body(self, answer: aiohttp.ClientResponse, what: str, limit: int) -> bytes:
-        parts, size = [], 0
+        body = io.BytesIO()  # grows in place, and gives its content away without a copy
         async for chunk in answer.content.iter_any():
-            size += len(chunk)
-            if size > limit:
+            if body.tell() + len(chunk) > limit:
                 raise self._failed(f"{what}: more than {limit // 2**20} MiB")
-            parts.append(chunk)
-        return b"".join(parts)
+            body.write(chunk)
+        return body.getvalue()
 
     def _json(self, text: bytes, what: str) -> Object:
         try:
