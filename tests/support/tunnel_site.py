@@ -131,8 +131,8 @@ class TunnelSite:
         self.token = base64.b64decode(await eventually(token)).decode()
         await self.is_connected()
 
-    def start_agent(self) -> None:
-        self.agent = self.site.start(*self._flags)
+    def start_agent(self, *flags: str) -> None:
+        self.agent = self.site.start(*self._flags, *flags)
 
     async def end(self) -> None:
         await self.site.child.delete(CLUSTER_ROLE_BINDINGS, self.site.namespace)

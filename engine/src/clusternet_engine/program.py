@@ -49,6 +49,7 @@ def health_server(
     checks: Mapping[str, Check],
     *,
     client: Client,
+    readiness_checks: Mapping[str, Check] | None = None,
     tls: ServingTLS | None = None,
     handler: Handler | None = None,
     recognizes: Recognizes | None = None,
@@ -56,8 +57,9 @@ def health_server(
     """Return the server of health and metrics that the flags describe.
 
     Args:
-        checks: decide on readiness.
+        checks: decide on health and readiness.
         client: of the cluster that says who may read the metrics.
+        readiness_checks: decide on readiness, beside the others.
         tls: to serve with; None means what the flags say.
         handler: answers every other path.
         recognizes: judges verified client certificates; None means that each is somebody's.
@@ -66,6 +68,7 @@ def health_server(
         serving.bind_address,
         serving.secure_port,
         checks,
+        readiness_checks=readiness_checks,
         tls=tls or serving_tls(serving),
         handler=handler,
         access=MetricsAccess(client).check,

@@ -112,12 +112,13 @@ class ServingTLS:
 class HealthServer:
     """Serves health and metrics, and an API if there is one; use as ``async with HealthServer(...)``.
 
-    ``/livez`` answers as long as the process does; ``/readyz`` and ``/healthz`` run the checks. ``?verbose`` lists
-    them. Why one failed is logged, not shown, since nobody has to log in to ask. What strangers may take is limited
-    (:mod:`clusternet_engine.listening`).
+    ``/livez`` answers as long as the process does; ``/healthz`` runs the checks; ``/readyz`` runs them and those of
+    readiness, which a new start of the process wouldn't mend. ``?verbose`` lists them. Why one failed is logged, not
+    shown, since nobody has to log in to ask. What strangers may take is limited (:mod:`clusternet_engine.listening`).
 
     :param port: 0 = don't serve.
     :param checks: by name; a check fails by raising.
+    :param readiness_checks: by name, for ``/readyz`` alone.
     :param tls: to serve with; ``None`` = a self-signed certificate made in memory.
     :param handler: answers every other path.
     :param listener: a socket to serve on, that listens at this address already.
@@ -134,6 +135,7 @@ class HealthServer:
         checks: Mapping[str, Check],
         registry: CollectorRegistry = REGISTRY,
         *,
+        readiness_checks: Mapping[str, Check] | None = None,
         tls: ServingTLS | None = None,
         handler: Handler | None = None,
         listener: socket.socket | None = None,
@@ -146,6 +148,7 @@ class HealthServer:
         self._bind_address = bind_address
         self._port = port
         self._checks = checks
+        self._readiness_checks = {**checks, **(readiness_checks or {})}
         self._registry = registry
         self._tls = tls
         self._handler = handler
@@ -154,6 +157,7 @@ class HealthServer:
         self._recognizes = recognizes
         self._limits = limits
         self._runner: web.AppRunner | None = None
+        self._told: dict[str, str | None] = {}
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -172,7 +176,7 @@ class HealthServer:
         if self._port == 0 and self._listener is None:
             return
         app = web.Application(client_max_size=MAX_BODY, middlewares=[note_requests])
-        answers = (self._readyz, self._readyz, self._livez, self._metrics)
+        answers = (self._healthz, self._readyz, self._livez, self._metrics)
         for path, answer in zip((*names.HEALTH_PATHS, names.METRICS_PATH), answers, strict=True):
             app.router.add_get(path, self._guarded(path, answer))
         if self._handler is not None:
@@ -220,14 +224,25 @@ class HealthServer:
     async def _livez(self, request: web.Request) -> web.Response:
         return _report(request, {"ping": None})
 
+    async def _healthz(self, request: web.Request) -> web.Response:
+        return await self._checked(request, self._checks)
+
     async def _readyz(self, request: web.Request) -> web.Response:
-        names = list(self._checks)
-        results = await asyncio.gather(*(_run(self._checks[name]) for name in names))
-        failures = dict(zip(names, results, strict=True))
+        return await self._checked(request, self._readiness_checks)
+
+    async def _checked(self, request: web.Request, checks: Mapping[str, Check]) -> web.Response:
+        results = await asyncio.gather(*map(_run, checks.values()))
+        failures = dict(zip(checks, results, strict=True))
         for name, error in failures.items():
-            if error is not None:
-                log.warning("check %s failed: %s", name, error or type(error).__name__)
+            self._tell(name, error)
         return _report(request, {"ping": None, **failures})
+
+    def _tell(self, name: str, error: Exception | None) -> None:
+        """Log why a check fails, once for each reason: probes ask every few seconds, and an approval may take days."""
+        reason = None if error is None else str(error) or type(error).__name__
+        if reason is not None and reason != self._told.get(name):
+            log.warning("check %s failed: %s", name, reason)
+        self._told[name] = reason
 
     async def _metrics(self, request: web.Request) -> web.Response:
         return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -5,11 +5,8 @@ import contextlib
 import os
 import random
 import socket
-import ssl
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 from pathlib import Path
 from resource import RLIMIT_NOFILE, prlimit
 
@@ -25,35 +22,11 @@ from clusternet_engine.kube.resources import (
     ROLES,
     SERVICE_ACCOUNTS,
 )
+from health import answers
 from hub_site import SYSTEM, HubProcess, eventually
 from revival import revive_api_server
 
 ROLE = "clusternet-managedcluster-role"
-
-
-def ask(port, path, token=""):
-    """Status and text of an answer of a health endpoint; 0 while nobody listens."""
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    request = urllib.request.Request(f"https://127.0.0.1:{port}{path}")
-    if token:
-        request.add_header("Authorization", f"Bearer {token}")
-    try:
-        with urllib.request.urlopen(request, context=context, timeout=5) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
-    except OSError:
-        return 0, ""
-
-
-async def answers(port, path, status=200, token=""):
-    async def reached():
-        found, text = await asyncio.to_thread(ask, port, path, token)
-        return text or "empty" if found == status else ""
-
-    return await eventually(reached, why=f"{path} answers {status}")
 
 
 async def holder(parent):

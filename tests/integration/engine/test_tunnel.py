@@ -5,6 +5,7 @@ import base64
 import hashlib
 import json
 import os
+import socket
 import subprocess
 import time
 import uuid
@@ -18,6 +19,7 @@ from clusternet_engine.kube.resources import SECRETS, Resource
 from clusternet_engine.kube.tls import client_context
 from clusternet_lab import Lab, programs
 from deploying import Deployed
+from health import answers
 from hub_site import eventually
 from publishing import FakeCluster, config_map
 from tunnel_site import GATES, TunnelHub, TunnelSite, kubectl
@@ -170,6 +172,15 @@ async def test_big_bodies_and_many_requests(tunnel: TunnelSite) -> None:
                 assert (await answer.json())["items"] == []
 
         await asyncio.gather(*map(small, range(300)))
+
+
+async def test_an_agent_with_a_tunnel_is_ready(tunnel: TunnelSite) -> None:
+    tunnel.agent.stop()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = int(free.getsockname()[1])
+    tunnel.start_agent(f"--secure-port={port}")
+    assert await answers(port, "/readyz") == "ok"
 
 
 async def test_a_killed_agent_is_an_error_at_once_and_a_new_one_serves(tunnel: TunnelSite) -> None:

@@ -70,6 +70,28 @@ async def test_checks(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
         await ask(port, "/livez")
 
 
+async def test_only_readiness_asks_for_what_a_restart_does_not_mend(
+    port: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    reasons = ["no parent", "no parent", "no approval", ""]
+
+    def registered() -> None:
+        if reason := reasons.pop(0):
+            raise RuntimeError(reason)
+
+    async with HealthServer("127.0.0.1", port, {"cache": lambda: None}, readiness_checks={"registered": registered}):
+        for _ in range(3):
+            assert await ask(port, "/readyz") == (
+                500,
+                "[+]ping ok\n[+]cache ok\n[-]registered failed: reason withheld\nreadyz check failed\n",
+            )
+            assert await ask(port, "/healthz?verbose") == (200, "[+]ping ok\n[+]cache ok\nhealthz check passed\n")
+            assert await ask(port, "/livez") == (200, "ok")
+        assert await ask(port, "/readyz") == (200, "ok")
+    told = [record.getMessage() for record in caplog.records if "check" in record.getMessage()]
+    assert told == ["check registered failed: no parent", "check registered failed: no approval"]
+
+
 async def test_what_is_not_for_everybody(port: int) -> None:
     async def access(request: web.Request) -> None:
         if request.headers.get("Authorization") != "Bearer right":

@@ -15,6 +15,7 @@ from clusternet_engine.agent.parent import Parent
 from clusternet_engine.agent.predictor import Predictor
 from clusternet_engine.agent.progress import Progress, Reason, Track
 from clusternet_engine.agent.publisher import AgentPublisher
+from clusternet_engine.agent.readiness import Readiness
 from clusternet_engine.agent.registration import Membership, Registrar
 from clusternet_engine.agent.renewal import Renewal
 from clusternet_engine.agent.settings import Settings
@@ -73,6 +74,9 @@ class Agent:
         child_url: the URL of the child's API server, told to the parent.
         settings: the agent's flags.
         version: version of this agent.
+
+    Attributes:
+        readiness: what it has of what it needs.
     """
 
     def __init__(self, child: Client, child_url: str, settings: Settings, version: str) -> None:
@@ -83,6 +87,7 @@ class Agent:
         self._recorder = EventRecorder(child, names.AGENT)
         self._version = version
         self._predictor_address = settings.predictor_address
+        self.readiness = Readiness(tunnel=settings.socket_connection)
 
     async def lead(self, lease: Object) -> None:
         """Do the agent's work for as long as the Lease is held; runs until cancelled."""
@@ -112,7 +117,8 @@ class Agent:
             membership = await registrar.run()
             began = time.monotonic()
             try:
-                await self._report(membership, identity, collector, progress)
+                with self.readiness.membership():
+                    await self._report(membership, identity, collector, progress)
             except* MembershipLost as losses:
                 loss = losses.exceptions[0]
                 progress.failed(Track.HEARTBEAT, Reason.HEARTBEAT_FAILED, f"{loss}; registering again")
@@ -135,6 +141,7 @@ class Agent:
                 update_frequency=self._settings.update_frequency,
                 aggregate_prefixes=self._settings.aggregate_prefixes,
                 progress=progress,
+                readiness=self.readiness,
             )
             deployer = DeployerCredential(
                 self._child,
@@ -166,7 +173,7 @@ class Agent:
             tasks.create_task(deployer.run(), name="deployer")
             tasks.create_task(publisher.run(), name="publisher")
             if self._settings.socket_connection:
-                tunnel = Tunnel(parent, identity, self._destinations())
+                tunnel = Tunnel(parent, identity, self._destinations(), self.readiness)
                 tasks.create_task(tunnel.run(), name="tunnel")
 
     def _destinations(self) -> Destinations:

@@ -275,5 +275,7 @@ async def _serve(settings: Settings, access: ClientFlags, serving: ServingFlags,
     config = ClusterConfig.load(access.kubeconfig, access.context)
     async with Client(config, qps=access.qps, burst=access.burst, user_agent=names.AGENT) as child:
         agent = Agent(child, config.server, settings, version())
-        async with health_server(serving, {}, client=child):
-            await leader_elector(child, election).run(agent.lead)
+        elector = leader_elector(child, election)
+        ready = agent.readiness.checks(lambda: elector.leading, lambda: elector.standing_by)
+        async with health_server(serving, {}, client=child, readiness_checks=ready):
+            await elector.run(agent.lead)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 
 from clusternet_engine.agent.progress import Progress, Reason, Track
+from clusternet_engine.agent.readiness import Need, Readiness
 from clusternet_engine.agent.registration import Approval, Membership, verdict
 from clusternet_engine.agent.status import Collector, Observation
 from clusternet_engine.kube.backoff import Backoff
@@ -44,6 +45,7 @@ class Heartbeat:
         update_frequency: seconds between posts.
         aggregate_prefixes: label keys that belong to the aggregation of node labels.
         progress: hears of failures.
+        readiness: hears that the ManagedCluster is there.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Heartbeat:
         update_frequency: float,
         aggregate_prefixes: Sequence[str],
         progress: Progress,
+        readiness: Readiness,
     ) -> None:
         self._parent = parent
         self._membership = membership
@@ -65,6 +68,7 @@ class Heartbeat:
         self._update_frequency = update_frequency
         self._aggregate_prefixes = aggregate_prefixes
         self._progress = progress
+        self._readiness = readiness
         self._cluster: Object | None = None
         self._refused: dict[str, str | None] = {}
         self._says_what_it_reads = True
@@ -94,6 +98,7 @@ class Heartbeat:
                 await asyncio.sleep(backoff.next())
                 continue
             self._progress.passed(Track.HEARTBEAT)
+            self._readiness.gained(Need.MANAGED_CLUSTER)
             backoff.reset()
             posted = observation
             await self._collector.readiness_other_than(posted.ready, self._update_frequency)

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 
 from clusternet_engine import metrics
+from clusternet_engine.agent.readiness import Need, Readiness
 from clusternet_engine.kube.backoff import Backoff
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.config import ConfigError
@@ -38,12 +39,14 @@ class Tunnel:
         parent: client of the parent, acting as the approved cluster.
         cluster_id: identity of the child.
         destinations: where the hub may connect to.
+        readiness: hears whether the tunnel is open.
     """
 
-    def __init__(self, parent: Client, cluster_id: str, destinations: Destinations) -> None:
+    def __init__(self, parent: Client, cluster_id: str, destinations: Destinations, readiness: Readiness) -> None:
         self._parent = parent
         self._cluster_id = cluster_id
         self._dialler = Dialler(destinations)
+        self._readiness = readiness
         self._last_problem = ""
 
     async def run(self) -> None:
@@ -66,7 +69,7 @@ class Tunnel:
         session = Session(websocket, key, accept=self._accept)
         log.info("the tunnel to the parent is open")
         self._last_problem = ""
-        with metrics.TUNNELS.track_inprogress(), metrics.TUNNEL_SECONDS.time():
+        with metrics.TUNNELS.track_inprogress(), metrics.TUNNEL_SECONDS.time(), self._readiness.has(Need.TUNNEL):
             return await session.run()
 
     async def _accept(self, stream: Stream, network: str, address: str) -> None:

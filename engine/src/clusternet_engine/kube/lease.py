@@ -74,11 +74,17 @@ class LeaderElector:
         self._observed: dict[str, Any] = {}
         self._observed_at = 0.0
         self._lease: Object | None = None
+        self._standing_by = False
 
     @property
     def leading(self) -> bool:
         """Whether this process holds the lease."""
         return self._lease is not None
+
+    @property
+    def standing_by(self) -> bool:
+        """Whether another process held the lease when this one looked last; false if it could not look."""
+        return self._standing_by
 
     async def run(self, lead: Lead) -> None:
         """Acquire the lease, run ``lead(lease)`` as long as it is held, and begin again when it was lost.
@@ -101,7 +107,9 @@ class LeaderElector:
                     lease = await self._try_acquire()
             except (ApiError, ConnectionFailed, ConfigError, TimeoutError) as error:
                 log.warning("lease %s/%s: can't acquire: %s", self._namespace, self._name, error or "out of time")
+                self._standing_by = False
             else:
+                self._standing_by = lease is None
                 if lease is not None:
                     return lease
                 if not waiting:

@@ -15,6 +15,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from clusternet_engine.agent import cli, tunnel
 from clusternet_engine.agent.agent import static_status
+from clusternet_engine.agent.readiness import Need, NotReady, Readiness
 from clusternet_engine.agent.tunnel import Dialler, Tunnel
 from clusternet_engine.certificates import issue, make_authority
 from clusternet_engine.kube.client import Client
@@ -81,7 +82,12 @@ async def api_server() -> AsyncIterator[int]:
 
 
 @pytest.fixture
-async def hub(api_server: int, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Hub]:
+def readiness() -> Readiness:
+    return Readiness(tunnel=True)
+
+
+@pytest.fixture
+async def hub(api_server: int, readiness: Readiness, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Hub]:
     """A hub and an agent that connects to it."""
     monkeypatch.setattr(tunnel, "FIRST_DELAY", 0.01)
     hub = Hub()
@@ -91,7 +97,7 @@ async def hub(api_server: int, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
         config = ClusterConfig(server=f"http://127.0.0.1:{server.port}/prefix", token="dedicated")
         async with Client(config) as parent:
             destinations = Destinations([f"https://127.0.0.1:{api_server}"], [])
-            running = asyncio.create_task(Tunnel(parent, ID, destinations).run())
+            running = asyncio.create_task(Tunnel(parent, ID, destinations, readiness).run())
             yield hub
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
@@ -165,6 +171,31 @@ async def test_connects_again(hub: Hub, api_server: int, caplog: pytest.LogCaptu
     await hub.session()
 
 
+async def test_the_agent_is_ready_while_its_tunnel_is_open(hub: Hub, readiness: Readiness) -> None:
+    check = readiness.checks(lambda: True, lambda: False)[Need.TUNNEL]
+
+    async def becomes(ready: bool) -> None:
+        async with asyncio.timeout(10):
+            while True:
+                try:
+                    check()
+                except NotReady:
+                    if not ready:
+                        return
+                else:
+                    if ready:
+                        return
+                await asyncio.sleep(0.001)
+
+    await becomes(False)
+    for _ in range(2):
+        session = await hub.session()
+        await becomes(True)
+        hub.answers += [503] * 3
+        session.end("test")
+        await becomes(False)
+
+
 async def test_a_hub_that_talks_nonsense_is_left(hub: Hub) -> None:
     await hub.session()
     await hub.sockets[0].send_str("hello")
@@ -227,7 +258,7 @@ async def test_the_websocket_verifies_the_parent(trusted: str, caplog: pytest.Lo
 
     async def run(config: ClusterConfig) -> None:
         async with Client(config) as parent:
-            await Tunnel(parent, ID, Destinations((), ())).run()
+            await Tunnel(parent, ID, Destinations((), ()), Readiness(tunnel=True)).run()
 
     task = asyncio.create_task(run(wrong))
     for _ in range(500):

@@ -18,6 +18,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from client_pair import client_pair
 from clusternet_engine.agent import tunnel
+from clusternet_engine.agent.readiness import Readiness
 from clusternet_engine.agent.tunnel import Tunnel
 from clusternet_engine.answers import status_answer
 from clusternet_engine.certificates import KeyPair, issue, make_authority, self_signed
@@ -181,7 +182,7 @@ class Site:
         urls = [self.cluster["status"]["apiserverURL"]]
         destinations = Destinations(urls, [parse_destination(one) for one in allowed])
         before = self.tunnels.session(ID)
-        task = asyncio.create_task(Tunnel(parent, ID, destinations).run())
+        task = asyncio.create_task(Tunnel(parent, ID, destinations, Readiness(tunnel=True)).run())
         self._stack.push_async_callback(stopped, task)
         await until(lambda: self.tunnels.session(ID) not in (None, before))
         return task
