@@ -120,6 +120,13 @@ def raise_descriptor_limit() -> int:
     return wanted
 
 
+def _causes(failure: BaseException) -> list[BaseException]:
+    """Return the failures of tasks that failed together, or the one of a work without tasks."""
+    if isinstance(failure, BaseExceptionGroup):
+        return [cause for one in failure.exceptions for cause in _causes(one)]
+    return [failure]
+
+
 async def run_until_stopped(work: Coroutine[None, None, None]) -> int:
     """Do the work until it is done or SIGTERM or SIGINT comes; return the exit code: 0 then, 1 after a failure.
 
@@ -135,13 +142,15 @@ async def run_until_stopped(work: Coroutine[None, None, None]) -> int:
     await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
     if working.done():
-        match working.exception():
-            case None:
-                return 0
-            case (ConfigError() | OSError()) as error:
-                log.error("%s", error)
-            case error:
-                log.error("the work has failed", exc_info=error)
+        failure = working.exception()
+        if failure is None:
+            return 0
+        causes = _causes(failure)
+        if all(isinstance(cause, ConfigError | OSError) for cause in causes):
+            for cause in causes:
+                log.error("%s", cause)
+        else:
+            log.error("the work has failed", exc_info=failure)
         return 1
     log.info("stopping")
     working.cancel()

@@ -42,3 +42,37 @@ except OSError as error:
     assert done.returncode == 0
     assert "no descriptor\\n: [Errno 24] Too many open files" in done.stderr
     assert "Logging error" not in done.stderr
+
+
+def failing(errors: str) -> subprocess.CompletedProcess[str]:
+    """Run a program whose tasks fail with these errors."""
+    return run(
+        f"""
+import asyncio
+from clusternet_engine import logs, program
+from clusternet_engine.kube.config import ConfigError
+logs.setup(0)
+async def fail(error):
+    raise error
+async def work():
+    async with asyncio.TaskGroup() as tasks:
+        for error in {errors}:
+            tasks.create_task(fail(error))
+program.run_program(work())
+"""
+    )
+
+
+def test_what_its_user_has_to_mend_is_told_in_one_line_also_by_tasks() -> None:
+    done = failing("[ConfigError('mend this'), OSError('and that')]")
+    assert done.returncode == 1
+    first, second = done.stderr.splitlines()
+    assert first.endswith("mend this")
+    assert second.endswith("and that")
+
+
+def test_other_failures_of_tasks_are_shown_whole() -> None:
+    done = failing("[ConfigError('mend this'), ValueError('a fault of ours')]")
+    assert done.returncode == 1
+    assert "the work has failed" in done.stderr
+    assert "Traceback" in done.stderr

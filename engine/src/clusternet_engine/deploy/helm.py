@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import ctypes
+import logging
 import os
 import shutil
 import signal
@@ -30,6 +31,10 @@ _STOP_TIMEOUT = 3.0
 _RUNS = 8
 """Runs at the same time; each takes some 70 MB."""
 _PR_SET_PDEATHSIG = 1
+_NO_HOME = "/proc/self/none"
+"""A home that isn't there and that nobody can make: Helm does without its caches then."""
+
+log = logging.getLogger(__name__)
 
 
 class HelmFailed(Exception):
@@ -48,6 +53,7 @@ class Helm:
         self._binary = binary
         self._runs = Slots(_RUNS, shared=shared)
         self._home: tempfile.TemporaryDirectory[str] | None = None
+        self._told = False
 
     async def run(
         self,
@@ -120,16 +126,30 @@ class Helm:
 
     def _environment(self) -> dict[str, str]:
         """Return an environment without the user's own settings of Helm; its caches live as long as this process."""
-        if self._home is None:
-            self._home = tempfile.TemporaryDirectory(prefix="clusternet-helm-home-")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("HELM_", "KUBE"))}
-        home = self._home.name
+        home = self._caches()
         return kept | {
             "HOME": home,
             "HELM_CACHE_HOME": f"{home}/cache",
             "HELM_CONFIG_HOME": f"{home}/config",
             "HELM_DATA_HOME": f"{home}/data",
         }
+
+    def _caches(self) -> str:
+        """Return the folder for Helm's caches, which only spare it requests: it works without."""
+        if self._home is None:
+            try:
+                self._home = tempfile.TemporaryDirectory(prefix="clusternet-helm-home-")
+            except OSError as error:
+                if not self._told:
+                    log.warning(
+                        "no temporary folder can be written to (%s), so Helm works without caches, more slowly; mount "
+                        "one at /tmp, or set TMPDIR to one",
+                        error.strerror,
+                    )
+                    self._told = True
+                return _NO_HOME
+        return self._home.name
 
 
 def complaint(errors: str, code: int) -> str:

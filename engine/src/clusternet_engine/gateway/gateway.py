@@ -84,6 +84,7 @@ class Gateway:
 
         Raises:
             ConfigError: the parent refuses, or isn't one that offers the APIs of its children.
+            ExceptionGroup: of a ConfigError, the kubeconfigs can't be written.
         """
         await self._check_parent()
         async with asyncio.TaskGroup() as tasks:
@@ -229,13 +230,13 @@ class Gateway:
         """Write the kubeconfigs when the clusters are known and whenever others come or go; remove them in the end.
 
         Raises:
-            OSError: the first ones can't be written; later ones are tried again.
+            ConfigError: the first ones can't be written; later ones are tried again.
         """
         await self._clusters.wait_synced(FIRST_LIST)
         backoff = Backoff(FIRST_DELAY, MAX_DELAY)
         try:
             self._changed.clear()
-            self._kubeconfigs.write(self._clusters.items())
+            self._write_first()
             while True:
                 await self._changed.wait()
                 self._changed.clear()
@@ -248,6 +249,16 @@ class Gateway:
                     await asyncio.sleep(backoff.next())
         finally:
             self._kubeconfigs.remove()
+
+    def _write_first(self) -> None:
+        try:
+            self._kubeconfigs.write(self._clusters.items())
+        except OSError as error:
+            path = self._settings.kubeconfig
+            raise ConfigError(
+                f"kubeconfig {path} can't be written: {error.strerror}; name a file in a folder in which this user may "
+                "make files (--write-kubeconfig)"
+            ) from None
 
     async def _idle(self) -> None:
         """Wait until nobody has used the gateway for the idle timeout."""

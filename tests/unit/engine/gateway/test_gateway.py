@@ -332,6 +332,14 @@ async def test_kubeconfigs_that_cannot_be_written_are_tried_again(
     assert not site.running.done()
 
 
+async def test_a_gateway_that_cannot_write_at_all_ends_and_says_where_it_could(site: Site) -> None:
+    await site.launch(kubeconfig=Path("/proc/self/children"))
+    with pytest.RaisesGroup(
+        pytest.RaisesExc(ConfigError, match=r"kubeconfig /proc/self/children can't be written: .*--write-kubeconfig")
+    ):
+        await asyncio.wait_for(site.running, 10)
+
+
 async def test_only_the_chosen_clusters_are_offered(site: Site) -> None:
     await site.start(names=frozenset({"austin"}))
     assert site.contexts() == ["austin"]
