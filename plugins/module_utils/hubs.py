@@ -2,22 +2,27 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which hubs of a parent run, judged by their Leases: a holder lives if it renews, whatever its clock says."""
+"""Which hubs of a parent run, judged by their Leases: a holder lives if it renews, whatever its clock says.
+
+Clusternet's own controller manager and scheduler, which do a part of what this collection's hub does, have a Lease
+each.
+"""
 
 from __future__ import annotations
 
 import time
-from typing import Any, Mapping
+from typing import Any, Mapping, Optional
 
 from ansible_collections.clusternet.core.plugins.module_utils import constants, nesting
 from ansible_collections.clusternet.core.plugins.module_utils.client import Client
 from ansible_collections.clusternet.core.plugins.module_utils.resources import LEASES
 
 _PAUSE = 0.25  # seconds between two looks
+_LEADERS = (constants.LEASE_HUB, constants.LEASE_CONTROLLER_MANAGER, constants.LEASE_SCHEDULER)
 
 
-def running(client: Client, namespace: str) -> list[dict[str, Any]]:
-    """The hubs that renew a Lease, by identity; takes as long as it takes to see them renew, or let it run out."""
+def running(client: Client, namespace: str) -> dict[str, list[dict[str, Any]]]:
+    """Return who renews a Lease; takes as long as it takes to see them renew, or let it run out."""
     begin = time.monotonic()
     first = _held(client, namespace)
     alive: dict[str, dict[str, Any]] = {}
@@ -35,26 +40,41 @@ def running(client: Client, namespace: str) -> list[dict[str, Any]]:
 
 
 def _held(client: Client, namespace: str) -> dict[str, dict[str, Any]]:
-    """Leases of hubs that somebody holds or has held until the end."""
+    """Return the Leases of such programs that somebody holds or has held until the end."""
     leases = {
         lease["metadata"]["name"]: lease.get("spec") or {} for lease in client.list(LEASES.path(namespace=namespace))
     }
     return {
         name: spec
         for name, spec in leases.items()
-        if (name == constants.LEASE_HUB or name.startswith(constants.LEASE_PREFIX_PEER)) and spec.get("holderIdentity")
+        if (name in _LEADERS or name.startswith(constants.LEASE_PREFIX_PEER)) and spec.get("holderIdentity")
     }
 
 
-def view(leases: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """What the module returns of the Leases of living hubs: one item for each hub, however many it holds."""
-    leader = leases.get(constants.LEASE_HUB, {}).get("holderIdentity")
-    identities = {_identity(name, spec["holderIdentity"]) for name, spec in leases.items()}
-    return [{"identity": identity, "leads": identity == leader} for identity in sorted(identities)]
+def view(leases: Mapping[str, Mapping[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Return what the module does of Leases that are renewed: one item for each program, however many it holds."""
+    holders = {name: leases[name]["holderIdentity"] for name in _LEADERS if name in leases}
+    manager, scheduler = constants.LEASE_CONTROLLER_MANAGER, constants.LEASE_SCHEDULER
+    identities = {_identity(name, spec["holderIdentity"]) for name, spec in leases.items() if _is_of_hub(name)}
+    # A hub may be told to use the Lease of Clusternet's controller manager, so that only one of them works.
+    leaders = {holders.get(constants.LEASE_HUB), holders.get(manager)}
+    return {
+        "hubs": [{"identity": identity, "leads": identity in leaders} for identity in sorted(identities)],
+        "controller_managers": _leader(holders.get(manager)),
+        "schedulers": _leader(holders.get(scheduler)),
+    }
+
+
+def _leader(holder: Optional[str]) -> list[dict[str, Any]]:
+    return [{"identity": holder, "leads": True}] if holder else []
+
+
+def _is_of_hub(name: str) -> bool:
+    return name == constants.LEASE_HUB or name.startswith(constants.LEASE_PREFIX_PEER)
 
 
 def _identity(name: str, holder: str) -> str:
-    """Host and process; the holder of a peer's Lease tells them beside its address."""
+    """Return host and process; the holder of a peer's Lease tells them beside its address."""
     if name == constants.LEASE_HUB:
         return holder
     try:

@@ -35,6 +35,10 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def running(*looks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return everybody(*looks)["hubs"]
+
+
+def everybody(*looks: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     return hubs.running(Cluster(*looks), "clusternet-system")
 
 
@@ -67,3 +71,35 @@ def test_a_hub_that_takes_over_runs() -> None:
 def test_a_peer_that_does_not_tell_who_it_is(holder: str) -> None:
     name = "clusternet-hub-peer-x"
     assert running([lease(name, holder, 1)], [lease(name, holder, 2)]) == [{"identity": name, "leads": False}]
+
+
+def test_clusternets_own_programs_have_leases_of_their_own() -> None:
+    def look(renewed: int) -> list[dict[str, Any]]:
+        return [
+            lease("clusternet-controller-manager", "cm-1_a", renewed),
+            lease("clusternet-scheduler", "scheduler-1_b", renewed),
+            lease("clusternet-agent", "agent-1_c", renewed),
+            peer("hub-1_d", renewed),
+        ]
+
+    assert everybody(look(1), look(2)) == {
+        "hubs": [{"identity": "hub-1_d", "leads": False}],
+        "controller_managers": [{"identity": "cm-1_a", "leads": True}],
+        "schedulers": [{"identity": "scheduler-1_b", "leads": True}],
+    }
+
+
+def test_programs_that_were_killed_or_stopped_are_not_shown() -> None:
+    look = [lease("clusternet-controller-manager", "cm-1_a", 1, 0.01), lease("clusternet-scheduler", "", 1)]
+    assert everybody(look) == {"hubs": [], "controller_managers": [], "schedulers": []}
+
+
+def test_a_hub_leads_by_the_lease_of_the_controller_manager_too() -> None:
+    def look(renewed: int) -> list[dict[str, Any]]:
+        return [lease("clusternet-controller-manager", "a", renewed), peer("a", renewed), peer("b", renewed)]
+
+    assert everybody(look(1), look(2)) == {
+        "hubs": [{"identity": "a", "leads": True}, {"identity": "b", "leads": False}],
+        "controller_managers": [{"identity": "a", "leads": True}],
+        "schedulers": [],
+    }
