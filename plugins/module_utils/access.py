@@ -18,6 +18,7 @@ from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.clusternet.core.plugins.module_utils import kubeconfig
 from ansible_collections.clusternet.core.plugins.module_utils.auth import ConnectionSettings
 from ansible_collections.clusternet.core.plugins.module_utils.errors import ConfigError, MissingLibrary
+from ansible_collections.clusternet.core.plugins.module_utils.paths import is_path
 
 SERVICE_ACCOUNT_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"
 PLUGIN_FIELDS = ("exec", "auth-provider")
@@ -248,6 +249,10 @@ def _pem(values: Mapping[str, Any], name: str) -> Optional[str]:
 
 
 def _file(option: str, path: str) -> str:
+    if not is_path(path):
+        raise ConfigError(
+            option, f"What {option} gives as the path of a file is no path. Set the path, not the content."
+        )
     try:
         with open(os.path.expandvars(os.path.expanduser(path)), encoding="utf-8") as file:
             return file.read()

@@ -14,6 +14,7 @@ from typing import Any, Optional, Union
 from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.clusternet.core.plugins.module_utils.errors import ConfigError, MissingLibrary
 from ansible_collections.clusternet.core.plugins.module_utils.kubernetes_yaml import read_all
+from ansible_collections.clusternet.core.plugins.module_utils.paths import is_path
 
 try:
     import yaml
@@ -33,17 +34,20 @@ def load(source: Union[str, Mapping[str, Any], None], environ: Optional[Mapping[
         the separator of the platform, or the content as dictionary; ``None`` means ``$KUBECONFIG``, else
         ``~/.kube/config``
     :returns: one kubeconfig; of entries with the same name the first wins, as in kubectl
-    :raises ConfigError: no file is there, or it is not a kubeconfig
+    :raises ConfigError: no file is there, or it is not a kubeconfig, or a content is given as text
     :raises MissingLibrary: the file is YAML and PyYAML is not installed
     """
     if isinstance(source, Mapping):
         return dict(source)
     environ = os.environ if environ is None else environ
-    paths = [
-        os.path.abspath(os.path.expandvars(os.path.expanduser(path)))
-        for path in (source or environ.get("KUBECONFIG") or DEFAULT_PATH).split(os.pathsep)
-        if path
-    ]
+    given = source or environ.get("KUBECONFIG") or DEFAULT_PATH
+    if not is_path(given):
+        raise ConfigError(
+            "kubeconfig",
+            "kubeconfig is a text that is no path. Set it to the path of a file, or to the content as a dictionary "
+            "(filter from_yaml).",
+        )
+    paths = [os.path.abspath(os.path.expandvars(os.path.expanduser(path))) for path in given.split(os.pathsep) if path]
     found = [path for path in paths if os.path.exists(path)]
     if not found:
         raise ConfigError(
@@ -55,25 +59,45 @@ def load(source: Union[str, Mapping[str, Any], None], environ: Optional[Mapping[
 
 
 def public_texts(source: Any) -> set[str]:
-    """The texts in a kubeconfig given as dictionary that are no secrets: names, and what stands beside the credentials.
+    """Return the texts in an option ``kubeconfig`` that are no secrets.
 
-    Ansible hides every text of an option with ``no_log``, in results too; a context named ``parent`` would make that
-    word disappear from all of them.
+    That is its path, or in a dictionary names, paths, and what stands beside the credentials. Ansible hides every text
+    of an option with ``no_log``, in results too; a context named ``parent`` would make that word disappear from all of
+    them.
     """
+    if isinstance(source, str):
+        return {source} if is_path(source) else set()
     if not isinstance(source, Mapping):
         return set()
-    texts = {source.get("apiVersion"), source.get("kind"), source.get("current-context")}
+    texts = [source.get("apiVersion"), source.get("kind"), source.get("current-context")]
     for section, kind in _SECTIONS.items():
-        for item in source.get(section) or []:
-            texts.add(item.get("name"))
-            if section != "users":
-                texts.update(text for name, text in (item.get(kind) or {}).items() if name != "proxy-url")
+        for item in _mappings(source.get(section)):
+            texts.append(item.get("name"))
+            values = _mapping(item.get(kind))
+            if section == "users":
+                texts.extend(_user_paths(values))
+            else:
+                texts.extend(text for name, text in values.items() if name != "proxy-url")
     return {text for text in texts if isinstance(text, str)} - _secret_texts(source)
 
 
+def _user_paths(user: Mapping[str, Any]) -> set[str]:
+    """Return the paths in a user's section, but no contents that stand there in place of one."""
+    found = [*(user.get(name) for name in _PATHS["users"]), _mapping(user.get("exec")).get("command")]
+    return {path for path in found if isinstance(path, str) and is_path(path)}
+
+
 def _secret_texts(source: Mapping[str, Any]) -> set[str]:
-    users = [item.get("user") or {} for item in source.get("users") or []]
+    users = [_mapping(item.get("user")) for item in _mappings(source.get("users"))]
     return {user[name] for user in users for name in _SECRETS if isinstance(user.get(name), str)}
+
+
+def _mappings(value: Any) -> list[Mapping[str, Any]]:
+    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def entries(config: Mapping[str, Any], context: Optional[str] = None) -> tuple[dict[str, Any], dict[str, Any]]:

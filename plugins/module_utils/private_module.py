@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An AnsibleModule for options with secrets: neither its invocation nor its errors repeat them.
+"""A module for options with secrets: neither its invocation nor its errors repeat them.
 
 Ansible's own C(no_log) of an option hides every text of it wherever it occurs, in the results too, so that an override
 of C(replicas: 2) would make each 2 disappear. Here the options come back with digests instead, and messages of errors
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Any, Iterable, NoReturn
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.clusternet.core.plugins.module_utils.clusternet_module import ClusternetModule
 from ansible_collections.clusternet.core.plugins.module_utils.redact import Redactor, private_texts
 
 _DEFINITIONS = ("definitions",)
@@ -26,7 +26,7 @@ SHOW_VALUES: dict[str, dict[str, Any]] = {"show_values": {"type": "bool", "defau
 """The option by which the values of overrides and charts show."""
 
 
-class PrivateModule(AnsibleModule):
+class PrivateModule(ClusternetModule):
     """Shows its options C(definitions), C(localizations) and C(globalizations) without secrets."""
 
     def __init__(self, argument_spec: dict[str, Any], **further: Any) -> None:

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from typing import Any, Iterator, Optional
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.clusternet.core.plugins.module_utils import kubeconfig
 from ansible_collections.clusternet.core.plugins.module_utils.client import Client, client_from_module
 from ansible_collections.clusternet.core.plugins.module_utils.errors import ClusternetError
 from ansible_collections.clusternet.core.plugins.module_utils.reconcile import Reconciler
@@ -50,7 +49,6 @@ class Report:
 @contextmanager
 def report(module: AnsibleModule) -> Iterator[Report]:
     """End I(module) with what its body puts into the report, or with C(msg) and C(failure) when it raises."""
-    module.no_log_values -= kubeconfig.public_texts(module.params.get("kubeconfig"))
     doing = Report(module)
     try:
         yield doing

@@ -103,10 +103,10 @@ since:
 from datetime import datetime, timezone
 from typing import Any, Iterable, Optional
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.clusternet.core.plugins.module_utils import constants, nesting
 from ansible_collections.clusternet.core.plugins.module_utils.auth import AUTH_ARGUMENTS
 from ansible_collections.clusternet.core.plugins.module_utils.client import Client
+from ansible_collections.clusternet.core.plugins.module_utils.clusternet_module import ClusternetModule
 from ansible_collections.clusternet.core.plugins.module_utils.report import report
 from ansible_collections.clusternet.core.plugins.module_utils.resources import Resource
 from ansible_collections.clusternet.core.plugins.module_utils.wait import Deadline, wait_until
@@ -117,7 +117,7 @@ _STATUS_FIELDS = {"step": "step", "reason": "reason", "message": "message", "sin
 
 
 def main() -> None:
-    module = AnsibleModule(
+    module = ClusternetModule(
         argument_spec={
             **AUTH_ARGUMENTS,
             "namespace": {"type": "str", "default": constants.SYSTEM_NAMESPACE},
@@ -132,7 +132,7 @@ def main() -> None:
         doing.result.update(view(lease, datetime.now(timezone.utc)))
 
 
-def read_lease(module: AnsibleModule, client: Client) -> Optional[dict[str, Any]]:
+def read_lease(module: ClusternetModule, client: Client) -> Optional[dict[str, Any]]:
     """The agent's Lease, None when there is none; waits for its holder when that was asked for."""
     params = module.params
     if not params["wait"]:

@@ -127,7 +127,6 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from typing import Any, Optional
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.clusternet.core.plugins.module_utils import (
     access,
     child_access,
@@ -144,8 +143,10 @@ from ansible_collections.clusternet.core.plugins.module_utils.auth import (
 )
 from ansible_collections.clusternet.core.plugins.module_utils.children import CHILDREN_ARGUMENTS, WHICH
 from ansible_collections.clusternet.core.plugins.module_utils.client import Client
+from ansible_collections.clusternet.core.plugins.module_utils.clusternet_module import ClusternetModule
 from ansible_collections.clusternet.core.plugins.module_utils.errors import ClusternetError, ConfigError
 from ansible_collections.clusternet.core.plugins.module_utils.kubeconfig_sections import user_section, visible
+from ansible_collections.clusternet.core.plugins.module_utils.paths import is_path
 from ansible_collections.clusternet.core.plugins.module_utils.redact import Redactor
 from ansible_collections.clusternet.core.plugins.module_utils.report import Report, report
 from ansible_collections.clusternet.core.plugins.module_utils.resources import SERVICE_ACCOUNTS
@@ -154,7 +155,7 @@ _AT_ONCE = 8
 
 
 def main():
-    module = AnsibleModule(
+    module = ClusternetModule(
         argument_spec={
             **AUTH_ARGUMENTS,
             **CHILDREN_ARGUMENTS,
@@ -168,7 +169,7 @@ def main():
         ensure(module, doing)
 
 
-def ensure(module: AnsibleModule, doing: Report) -> None:
+def ensure(module: ClusternetModule, doing: Report) -> None:
     """Put the kubeconfig into its file if it isn't there, or into the result."""
     params = module.params
     chosen = fleet.selection(params)
@@ -212,13 +213,14 @@ def ensure(module: AnsibleModule, doing: Report) -> None:
     # Ansible would hide the credentials in what was asked for; so they must not stand in the invocation either.
     module.no_log_values.clear()
     for name, item in AUTH_ARGUMENTS.items():
-        if item.get("no_log") and params[name]:
+        is_public = name == "kubeconfig" and isinstance(params[name], str) and is_path(params[name])
+        if item.get("no_log") and params[name] and not is_public:
             params[name] = "hidden"
     if params["proxy_headers"]:
         params["proxy_headers"] = {}
 
 
-def _write(module: AnsibleModule, doing: Report, path: str, text: str, config: dict[str, Any]) -> None:
+def _write(module: ClusternetModule, doing: Report, path: str, text: str, config: dict[str, Any]) -> None:
     wanted = json.dumps(config, indent=1)
     if text == wanted and not os.stat(path).st_mode & 0o077:
         return

@@ -130,17 +130,17 @@ failure:
   sample: {"code": "SomeFailed", "message": "1 of 2 clusters failed", "details": {"names": ["edge-2"]}}
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.clusternet.core.plugins.module_utils import child_queries
 from ansible_collections.clusternet.core.plugins.module_utils.auth import AUTH_ARGUMENTS
 from ansible_collections.clusternet.core.plugins.module_utils.children import CHILDREN_ARGUMENTS, WHICH, Children
+from ansible_collections.clusternet.core.plugins.module_utils.clusternet_module import ClusternetModule
 from ansible_collections.clusternet.core.plugins.module_utils.private_module import SHOW_VALUES
 from ansible_collections.clusternet.core.plugins.module_utils.redact import Redactor
 from ansible_collections.clusternet.core.plugins.module_utils.report import report
 
 
 def main():
-    module = AnsibleModule(
+    module = ClusternetModule(
         argument_spec={
             **AUTH_ARGUMENTS,
             **SHOW_VALUES,

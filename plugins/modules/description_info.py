@@ -151,9 +151,9 @@ failure:
   sample: {"code": "NoParent", "message": "This cluster doesn't serve Descriptions", "details": {}}
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.clusternet.core.plugins.module_utils import constants, description, publications
 from ansible_collections.clusternet.core.plugins.module_utils.auth import AUTH_ARGUMENTS
+from ansible_collections.clusternet.core.plugins.module_utils.clusternet_module import ClusternetModule
 from ansible_collections.clusternet.core.plugins.module_utils.private_module import SHOW_VALUES
 from ansible_collections.clusternet.core.plugins.module_utils.redact import Redactor
 from ansible_collections.clusternet.core.plugins.module_utils.report import report
@@ -161,7 +161,7 @@ from ansible_collections.clusternet.core.plugins.module_utils.resources import D
 
 
 def main():
-    module = AnsibleModule(
+    module = ClusternetModule(
         argument_spec={
             **AUTH_ARGUMENTS,
             **SHOW_VALUES,

@@ -171,7 +171,6 @@ import os
 import sys
 from typing import Any, Optional
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.clusternet.core.plugins.module_utils import (
     access,
     child_access,
@@ -182,6 +181,7 @@ from ansible_collections.clusternet.core.plugins.module_utils import (
 from ansible_collections.clusternet.core.plugins.module_utils.auth import AUTH_ARGUMENTS, connection_settings
 from ansible_collections.clusternet.core.plugins.module_utils.child_kubeconfig import contexts
 from ansible_collections.clusternet.core.plugins.module_utils.children import CHILDREN_ARGUMENTS
+from ansible_collections.clusternet.core.plugins.module_utils.clusternet_module import ClusternetModule
 from ansible_collections.clusternet.core.plugins.module_utils.errors import ConfigError
 from ansible_collections.clusternet.core.plugins.module_utils.gateway_environment import environment
 from ansible_collections.clusternet.core.plugins.module_utils.gateway_process import GatewayProcess, Running, digest
@@ -194,7 +194,7 @@ ENGINE = "/opt/clusternet/venv/bin"
 
 
 def main():
-    module = AnsibleModule(
+    module = ClusternetModule(
         argument_spec={
             **AUTH_ARGUMENTS,
             **CHILDREN_ARGUMENTS,
@@ -216,7 +216,7 @@ def main():
             stopped(module, doing, process)
 
 
-def started(module: AnsibleModule, doing: Report, process: GatewayProcess) -> None:
+def started(module: ClusternetModule, doing: Report, process: GatewayProcess) -> None:
     """Have it run with these settings; one that runs with them already is left alone."""
     chosen = fleet.selection(module.params)
     told = arguments(module.params, process)
@@ -251,7 +251,7 @@ def started(module: AnsibleModule, doing: Report, process: GatewayProcess) -> No
     ]
 
 
-def stopped(module: AnsibleModule, doing: Report, process: GatewayProcess) -> None:
+def stopped(module: ClusternetModule, doing: Report, process: GatewayProcess) -> None:
     """Have it not run, and its files removed."""
     running, remains = process.running(), process.remains()
     doing.result.update(changed=bool(running or remains), url=None, pid=0, contexts=[])
@@ -284,7 +284,7 @@ def arguments(params: dict[str, Any], process: GatewayProcess) -> list[str]:
     return [f"--{name}={value}" for name, value in wanted.items() if value]
 
 
-def executable(module: AnsibleModule) -> str:
+def executable(module: ClusternetModule) -> str:
     """The path of the program; raises ConfigError when there is none."""
     given = module.params["executable"]
     if given:
@@ -334,7 +334,7 @@ def state(command: list[str], parent: str, redactor: Redactor) -> dict[str, Any]
     return {"state": "started", "command": command, "parent": redactor.digest(parent)}
 
 
-def show(module: AnsibleModule, doing: Report, before: dict[str, Any], after: dict[str, Any]) -> None:
+def show(module: ClusternetModule, doing: Report, before: dict[str, Any], after: dict[str, Any]) -> None:
     """Put the difference into the result, if it is asked for."""
     if module._diff:
         headers = dict.fromkeys(("before_header", "after_header"), doing.result["path"])

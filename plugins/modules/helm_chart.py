@@ -122,10 +122,10 @@ failure:
   sample: {"code": "SomeFailed", "message": "1 of 2 charts failed", "details": {"names": ["cache"]}}
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.clusternet.core.plugins.module_utils import custom_objects, helm_chart, validate
 from ansible_collections.clusternet.core.plugins.module_utils.auth import AUTH_ARGUMENTS
 from ansible_collections.clusternet.core.plugins.module_utils.chart_wait import ChartWait
+from ansible_collections.clusternet.core.plugins.module_utils.clusternet_module import ClusternetModule
 from ansible_collections.clusternet.core.plugins.module_utils.foresight import foresight
 from ansible_collections.clusternet.core.plugins.module_utils.private_module import SHOW_VALUES
 from ansible_collections.clusternet.core.plugins.module_utils.report import report
@@ -134,7 +134,7 @@ from ansible_collections.clusternet.core.plugins.module_utils.wait import Deadli
 
 
 def main():
-    module = AnsibleModule(
+    module = ClusternetModule(
         argument_spec={
             **AUTH_ARGUMENTS,
             **SHOW_VALUES,

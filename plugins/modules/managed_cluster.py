@@ -245,15 +245,15 @@ failure:
   sample: {"code": "SomeFailed", "message": "1 of 2 clusters failed", "details": {}}
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.clusternet.core.plugins.module_utils import fleet, unregister, validate
 from ansible_collections.clusternet.core.plugins.module_utils.auth import AUTH_ARGUMENTS, connection_settings
+from ansible_collections.clusternet.core.plugins.module_utils.clusternet_module import ClusternetModule
 from ansible_collections.clusternet.core.plugins.module_utils.fleet_work import FleetWork
 from ansible_collections.clusternet.core.plugins.module_utils.report import report
 
 
 def main():
-    module = AnsibleModule(
+    module = ClusternetModule(
         argument_spec={
             **AUTH_ARGUMENTS,
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},

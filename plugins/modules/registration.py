@@ -181,14 +181,14 @@ failure:
   sample: {"code": "InvalidOption", "message": "cluster_name is too long", "details": {"option": "cluster_name"}}
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.clusternet.core.plugins.module_utils import registration, validate
 from ansible_collections.clusternet.core.plugins.module_utils.auth import AUTH_ARGUMENTS
+from ansible_collections.clusternet.core.plugins.module_utils.clusternet_module import ClusternetModule
 from ansible_collections.clusternet.core.plugins.module_utils.report import report
 
 
 def main():
-    module = AnsibleModule(
+    module = ClusternetModule(
         argument_spec={
             **AUTH_ARGUMENTS,
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},

@@ -87,10 +87,10 @@ import hashlib
 import json
 from typing import Any, Iterable, Optional
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.clusternet.core.plugins.module_utils.access import Access, resolve
 from ansible_collections.clusternet.core.plugins.module_utils.auth import AUTH_ARGUMENTS, connection_settings
 from ansible_collections.clusternet.core.plugins.module_utils.client import Client
+from ansible_collections.clusternet.core.plugins.module_utils.clusternet_module import ClusternetModule
 from ansible_collections.clusternet.core.plugins.module_utils.errors import ConfigError
 from ansible_collections.clusternet.core.plugins.module_utils.kubeconfig_sections import cluster_section
 from ansible_collections.clusternet.core.plugins.module_utils.private_file import read, write
@@ -102,7 +102,7 @@ _TOKEN_SECONDS = 30  # until Kubernetes has filled the Secret
 
 
 def main() -> None:
-    module = AnsibleModule(
+    module = ClusternetModule(
         argument_spec={
             **AUTH_ARGUMENTS,
             "path": {"type": "path", "required": True},
@@ -116,7 +116,7 @@ def main() -> None:
         doing.result.update(ensure(module, doing.connect()))
 
 
-def ensure(module: AnsibleModule, client: Client) -> dict[str, Any]:
+def ensure(module: ClusternetModule, client: Client) -> dict[str, Any]:
     """Write the kubeconfig if it is not what it should be."""
     params = module.params
     access = resolve(connection_settings(params))

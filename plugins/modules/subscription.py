@@ -182,9 +182,9 @@ failure:
   sample: {"code": "SomeFailed", "message": "1 of 1 subscriptions failed", "details": {"names": ["app-demo"]}}
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.clusternet.core.plugins.module_utils import custom_objects, subscription, validate
 from ansible_collections.clusternet.core.plugins.module_utils.auth import AUTH_ARGUMENTS
+from ansible_collections.clusternet.core.plugins.module_utils.clusternet_module import ClusternetModule
 from ansible_collections.clusternet.core.plugins.module_utils.foresight import foresight
 from ansible_collections.clusternet.core.plugins.module_utils.private_module import SHOW_VALUES
 from ansible_collections.clusternet.core.plugins.module_utils.report import report
@@ -194,7 +194,7 @@ from ansible_collections.clusternet.core.plugins.module_utils.wait import Deadli
 
 
 def main():
-    module = AnsibleModule(
+    module = ClusternetModule(
         argument_spec={
             **AUTH_ARGUMENTS,
             **SHOW_VALUES,

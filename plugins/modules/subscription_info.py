@@ -241,14 +241,14 @@ failure:
   sample: {"code": "NoParent", "message": "This cluster doesn't serve Subscriptions", "details": {}}
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.clusternet.core.plugins.module_utils import publication, publications
 from ansible_collections.clusternet.core.plugins.module_utils.auth import AUTH_ARGUMENTS
+from ansible_collections.clusternet.core.plugins.module_utils.clusternet_module import ClusternetModule
 from ansible_collections.clusternet.core.plugins.module_utils.report import report
 
 
 def main():
-    module = AnsibleModule(
+    module = ClusternetModule(
         argument_spec={
             **AUTH_ARGUMENTS,
             "names": {"type": "list", "elements": "str"},

@@ -97,16 +97,16 @@ failure:
   sample: {"code": "Timeout", "message": "…", "details": {"missing": "…"}}
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.clusternet.core.plugins.module_utils import validate
 from ansible_collections.clusternet.core.plugins.module_utils.auth import AUTH_ARGUMENTS
+from ansible_collections.clusternet.core.plugins.module_utils.clusternet_module import ClusternetModule
 from ansible_collections.clusternet.core.plugins.module_utils.report import report
 from ansible_collections.clusternet.core.plugins.module_utils.unpublish import Unpublishing
 from ansible_collections.clusternet.core.plugins.module_utils.wait import Deadline
 
 
 def main():
-    module = AnsibleModule(
+    module = ClusternetModule(
         argument_spec={
             **AUTH_ARGUMENTS,
             "force": {"type": "bool", "default": False},

@@ -81,7 +81,29 @@ def test_pain_13_names_in_a_kubeconfig_stay_readable_and_secrets_do_not():
         "users": [{"name": "admin", "user": {"token": "s3cret", "username": "me", "password": "hub"}}],
     }
     assert kubeconfig.public_texts(config) == {"v1", "parent", "admin", "default", "https://hub"}
-    assert kubeconfig.public_texts("/etc/kubeconfig") == kubeconfig.public_texts(None) == set()
+    assert kubeconfig.public_texts(None) == kubeconfig.public_texts("apiVersion: v1\nkind: Config") == set()
+    assert kubeconfig.public_texts("/etc/kubeconfig") == {"/etc/kubeconfig"}
+
+
+def test_paths_in_a_kubeconfig_stay_readable_and_contents_in_their_place_do_not():
+    paths = {"client-certificate": "/a.pem", "client-key": "/k.pem", "tokenFile": "/token"}
+    given = config("c", **paths, exec={"command": "/bin/aws", "env": [{"name": "KEY", "value": "s3cret"}]})
+    assert {*paths.values(), "/bin/aws"} <= kubeconfig.public_texts(given)
+    assert "s3cret" not in kubeconfig.public_texts(given)
+    pem = "-----BEGIN PRIVATE KEY-----\nMII"
+    assert pem not in kubeconfig.public_texts(config("c", **{"client-key": pem}))
+
+
+@pytest.mark.parametrize("wrong", [{"users": "x"}, {"users": [1]}, {"users": [{"user": "x"}]}, {"clusters": {"a": 1}}])
+def test_what_a_malformed_kubeconfig_holds_is_no_public_text(wrong):
+    assert kubeconfig.public_texts(wrong) == set()
+
+
+@pytest.mark.parametrize("text", ["apiVersion: v1\nusers: [planted]", '{"users": "planted"}', "eyJhbGciplanted.x.y"])
+def test_a_content_given_as_text_is_refused_and_not_repeated(text):
+    with pytest.raises(ConfigError, match="is a text that is no path") as caught:
+        kubeconfig.load(text)
+    assert "planted" not in str(caught.value)
 
 
 def test_several_documents_are_no_kubeconfig(tmp_path):

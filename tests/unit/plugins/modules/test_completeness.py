@@ -101,7 +101,7 @@ def test_documented_options_are_those_of_the_module(module, monkeypatch):
         seen.update(argument_spec)
         raise Stop
 
-    base = "PrivateModule" if hasattr(loaded, "PrivateModule") else "AnsibleModule"
+    base = "PrivateModule" if hasattr(loaded, "PrivateModule") else "ClusternetModule"
     monkeypatch.setattr(loaded, base, capture)
     with pytest.raises(Stop):
         loaded.main()
