@@ -22,6 +22,7 @@ from urllib.parse import unquote, urlsplit
 
 from ansible_collections.clusternet.core.plugins.module_utils import private_file
 from ansible_collections.clusternet.core.plugins.module_utils.errors import ClusternetError, ConfigError
+from ansible_collections.clusternet.core.plugins.module_utils.process_logs import quote, read_end
 
 EXTENSION = "proxies.clusternet.io/gateway"
 """Name of the part of a kubeconfig in which a gateway tells about itself."""
@@ -29,7 +30,6 @@ _START_SECONDS = 60
 _STOP_SECONDS = 10
 _ANSWER_SECONDS = 5
 _PAUSE = 0.05
-_LAST_LINES = 20
 
 
 class Running(NamedTuple):
@@ -99,7 +99,7 @@ class GatewayProcess:
         """Start it and wait until it answers and offers these clusters.
 
         :param parent: kubeconfig of the parent; it is in a file only until the gateway has read it
-        :raises ClusternetError: it doesn't stay up, with the end of its log
+        :raises ClusternetError: it doesn't stay up, with the last error in its log
         """
         try:
             private_file.write(self.parent, parent)
@@ -194,8 +194,7 @@ class GatewayProcess:
         raise ClusternetError(f"The gateway ended with code {process.returncode}. {self._tail()}", "NotStarted")
 
     def _tail(self) -> str:
-        lines = _text(self.log).splitlines()[-_LAST_LINES:]
-        return f"Its log, {self.log}, ends with: " + " | ".join(lines) if lines else f"Its log, {self.log}, is empty."
+        return quote(read_end(self.log), self.log)
 
 
 def digest(parent: str) -> str:

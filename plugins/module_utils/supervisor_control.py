@@ -17,6 +17,12 @@ import time
 import xmlrpc.client
 from collections.abc import Callable
 
+from ansible_collections.clusternet.core.plugins.module_utils.process_logs import (
+    quote,
+    read_end,
+    shown_lines,
+    size_of,
+)
 from ansible_collections.clusternet.core.plugins.module_utils.supervisor_config import STOP_SECONDS, Files
 
 RUNNING_STATES = ("STARTING", "RUNNING")
@@ -59,6 +65,7 @@ class Supervisor:
     def __init__(self, name: str, files: Files) -> None:
         self.name = name
         self.files = files
+        self._log_start = 0
 
     def process(self) -> dict | None:
         """What supervisord says of it (``statename``, ``pid``, ``spawnerr`` …), None when it does not answer."""
@@ -73,6 +80,7 @@ class Supervisor:
         :param program: path of supervisord.
         :raises SupervisorError: the program is missing or ends with an error.
         """
+        self._log_start = size_of(self.files.log)
         environment = {key: os.environ[key] for key in _KEPT_ENVIRONMENT if key in os.environ}
         try:
             result = subprocess.run(
@@ -95,7 +103,7 @@ class Supervisor:
         if result.returncode != 0:
             raise SupervisorError(
                 "{0} ended with code {1}: {2}".format(
-                    program, result.returncode, result.stdout.decode(errors="replace").strip()
+                    program, result.returncode, " | ".join(shown_lines(result.stdout.decode(errors="replace")))
                 )
             )
 
@@ -112,14 +120,23 @@ class Supervisor:
             info = self.process()
         if info is None:
             raise SupervisorError(
-                "supervisord of {0} stopped answering, see {1}".format(self.name, self.files.supervisord_log)
+                "supervisord of {0} stopped answering. {1}".format(
+                    self.name, quote(read_end(self.files.supervisord_log), self.files.supervisord_log)
+                )
             )
         if info["statename"] != "RUNNING":
             reason = info["spawnerr"] or "state {0}".format(info["statename"])
             raise SupervisorError(
-                "{0} does not stay up ({1}); its log is {2}".format(self.name, reason, self.files.log)
+                "{0} does not stay up ({1}). {2}".format(self.name, reason, quote(self._new_log(), self.files.log))
             )
         return info
+
+    def log_tail(self) -> list[str]:
+        """Return the last lines that the process has written since its launch, as they may be shown."""
+        return shown_lines(self._new_log())
+
+    def _new_log(self) -> str:
+        return read_end(self.files.log, self._log_start)
 
     def stop(self) -> None:
         """End the process and its supervisord, also such as were left without one another by a crash.

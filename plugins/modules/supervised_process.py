@@ -17,6 +17,7 @@ description:
     for users without root.
   - A process that ends is started again, at once after it had been up for a second, else with a pause that
     grows by a second each time.
+  - When it does not stay up, the message quotes the last error in its log.
   - The output goes to C(<name>.log) in O(directory), rotated at 10 MB, three old files are kept.
   - A process that lost its C(supervisord) (after a SIGKILL, say) is found and ended before a new one starts,
     so it never runs twice.
@@ -105,7 +106,7 @@ log:
   type: str
   sample: /home/operator/clusternet/agent/clusternet-agent.log
 log_tail:
-  description: Last lines of the log when the process does not stay up.
+  description: Last lines that the process wrote when it does not stay up, without tokens, passwords and keys.
   returned: failure
   type: list
   elements: str
@@ -148,7 +149,7 @@ def main() -> None:
     try:
         result = started(module, supervisor) if params["state"] == "started" else ended(module, supervisor)
     except SupervisorError as error:
-        module.fail_json(msg=str(error), log=files.log, log_tail=last_lines(files.log))
+        module.fail_json(msg=str(error), log=files.log, log_tail=supervisor.log_tail())
     module.exit_json(log=files.log, **result)
 
 
@@ -208,16 +209,6 @@ def ended(module: AnsibleModule, supervisor: Supervisor) -> dict:
 def description(running: bool, config: str) -> str:
     """What a diff shows: whether the process runs, then its configuration."""
     return "; {0}\n{1}".format("running" if running else "stopped", config)
-
-
-def last_lines(path: str, count: int = 20) -> list[str]:
-    """The end of a log file."""
-    try:
-        with open(path, "rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - 16384))
-            return file.read().decode(errors="replace").splitlines()[-count:]
-    except FileNotFoundError:
-        return []
 
 
 if __name__ == "__main__":

@@ -145,10 +145,16 @@ def test_the_end(run: Run, folder: Path, tmp_path: Path, state: str) -> None:
 
 
 def test_a_process_that_does_not_stay_up_is_reported_with_its_log(run: Run) -> None:
-    result = run(command=["/bin/sh", "-c", "echo cannot read the file; exit 3"])
-    assert result["failed"]
-    assert "does not stay up" in result["msg"]
-    assert result["log_tail"][-1] == "cannot read the file"
+    run(command=["/bin/sh", "-c", "echo error: of an earlier process; exec sleep 600"])
+    for said in ("cannot read the file", "E1126 10:18:17.123456 main] cannot read the file; bearer s3cret-token"):
+        result = run(command=["/bin/sh", "-c", f"echo '{said}'; exit 3"])
+        assert result["failed"]
+        assert "does not stay up" in result["msg"]
+        assert "cannot read the file" in result["msg"]
+        assert result["msg"].endswith(f"The whole log: {result['log']}")
+        assert "cannot read the file" in result["log_tail"][-1]
+        assert "s3cret" not in json.dumps({"msg": result["msg"], "log_tail": result["log_tail"]})
+        assert "earlier" not in result["msg"]
 
 
 def test_a_missing_supervisord_is_named(run: Run) -> None:

@@ -15,7 +15,7 @@ from ansible_collections.clusternet.core.plugins.module_utils.errors import Conf
 
 ROOT = Path(__file__).parents[4]
 MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py"))
-CONNECTING = [name for name in MODULES if name != "supervised_process"]
+CONNECTING = [name for name in MODULES if not name.startswith(("supervised_", "process_"))]
 SECRETS = {
     "kubeconfig",  # as a dictionary; its path shows
     "api_key",
