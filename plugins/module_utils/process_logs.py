@@ -25,7 +25,7 @@ _SECRETS = re.compile(
     r"|(?<![\w.-])(?P<id>[a-z0-9]{6})\.[a-z0-9]{16}(?![\w.-])"  # bootstrap tokens; the id before the dot is public
     r"|(?i:(?<=bearer )|(?<=basic ))[\w.~+/=-]{8,}"
     r"|(?<=://)[^\s/@]+(?=@)"  # logins in URLs
-    r"|(?P<name>(?i:token|password|passwd|secret|api[_-]?key|[\w-]+-data)[\"']?"
+    r"|(?P<name>(?i:token|password|passwd|secret|api[_-]?key|(?<![\w-])[\w-]+-data)[\"']?"
     r"\s*(?:=\s*[\"']?|:\s*[\"']|:\s*(?=\S{16}))|(?i:--(?:token|password)) )[^\s\"',;}&]+"
     r"|(?<!\S)[A-Za-z0-9+][A-Za-z0-9+/]{59,}={0,2}(?!\S)"  # Base64, such as lines of private keys
 )

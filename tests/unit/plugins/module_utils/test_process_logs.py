@@ -110,3 +110,8 @@ def test_a_gateway_that_does_not_start_is_quoted(tmp_path: Path, monkeypatch, en
         process.start([str(program)], "{}", [])
     assert says in caught.value.msg
     assert caught.value.msg.endswith(f'The last error in its log is "{ERROR} ***". The whole log: {process.log}')
+
+
+def test_a_long_line_is_read_in_time_that_grows_with_its_length():
+    """Names with dashes once took time by the square of the length: minutes for what is read of a log."""
+    assert last_error("a-" * 32_000 + "data: x")[0].endswith("…")
