@@ -15,8 +15,8 @@ from typing import Any, Mapping, NamedTuple, Optional
 
 from ansible_collections.clusternet.core.plugins.module_utils import constants, nesting, tenants
 from ansible_collections.clusternet.core.plugins.module_utils.client import Client
-from ansible_collections.clusternet.core.plugins.module_utils.definitions import describe
 from ansible_collections.clusternet.core.plugins.module_utils.errors import ApiError, ClusternetError
+from ansible_collections.clusternet.core.plugins.module_utils.object_namespaces import describe
 from ansible_collections.clusternet.core.plugins.module_utils.reconcile import Reconciler
 from ansible_collections.clusternet.core.plugins.module_utils.resources import (
     CLUSTER_ROLE_BINDINGS,

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import base64
 import copy
-from typing import Any, Iterable
+from typing import Any, Iterable, Optional
 
+from ansible_collections.clusternet.core.plugins.module_utils import object_namespaces
 from ansible_collections.clusternet.core.plugins.module_utils.kubernetes_yaml import YamlError, read_all
+from ansible_collections.clusternet.core.plugins.module_utils.object_namespaces import describe
 from ansible_collections.clusternet.core.plugins.module_utils.validate import invalid
 
 # What others depend on comes first; kinds not named here come last, removal goes the other way round.
@@ -83,14 +85,12 @@ def prepare(option: str, definitions: Iterable[Any]) -> list[dict[str, Any]]:
     return [_prepare(option, item) for definition in definitions for item in _flat(definition)]
 
 
-def ordered(definitions: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Prepared I(definitions) in the order in which they can be created; raises ConfigError when one is there twice."""
-    seen = set()
-    for item in definitions:
-        identity = (item["apiVersion"], item["kind"], item["metadata"].get("namespace"), item["metadata"]["name"])
-        if identity in seen:
-            raise invalid("definitions", f"{describe(item)} is defined twice")
-        seen.add(identity)
+def ordered(definitions: Iterable[dict[str, Any]], namespace: Optional[str] = None) -> list[dict[str, Any]]:
+    """Prepared I(definitions) in the order in which they can be created; raises ConfigError when one is there twice.
+
+    :param namespace: of objects that name none
+    """
+    object_namespaces.refuse_twice("definitions", definitions, namespace, lambda item: item["apiVersion"])
     return sorted(definitions, key=lambda item: _RANK.get(item["kind"], len(_RANK)))
 
 
@@ -116,6 +116,8 @@ def _prepare(option: str, definition: Any) -> dict[str, Any]:
             raise invalid(option, f"a definition ({known}) needs a text in {field}")
     item = copy.deepcopy(definition)
     item.pop("status", None)
+    if not object_namespaces.named(option, item):
+        item["metadata"].pop("namespace", None)
     if item["metadata"].get("creationTimestamp", "") is None:
         del item["metadata"]["creationTimestamp"]
     if (item["apiVersion"], item["kind"]) == ("v1", "Secret"):
@@ -134,9 +136,3 @@ def _encode_secret(option: str, secret: dict[str, Any]) -> None:
         if not isinstance(value, str):
             raise invalid(option, f"stringData.{key} of {describe(secret)} must be a string; quote it")
         secret.setdefault("data", {})[key] = base64.b64encode(value.encode()).decode()
-
-
-def describe(obj: dict[str, Any]) -> str:
-    """How messages call an object: kind, namespace and name."""
-    namespace = obj["metadata"].get("namespace")
-    return f"{obj['kind']} {namespace + '/' if namespace else ''}{obj['metadata']['name']}"

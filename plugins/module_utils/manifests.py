@@ -6,12 +6,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterable, Mapping, Optional
+from typing import Any, Callable, Iterable, Mapping, Optional
 
 from ansible_collections.clusternet.core.plugins.module_utils import constants, last_applied, validate
 from ansible_collections.clusternet.core.plugins.module_utils.client import Client
 from ansible_collections.clusternet.core.plugins.module_utils.custom_objects import Items, Place, place_of, read
-from ansible_collections.clusternet.core.plugins.module_utils.definitions import describe
 from ansible_collections.clusternet.core.plugins.module_utils.errors import ApiError, ClusternetError
 from ansible_collections.clusternet.core.plugins.module_utils.following import (
     Collection,
@@ -20,6 +19,7 @@ from ansible_collections.clusternet.core.plugins.module_utils.following import (
     wait_for_each,
 )
 from ansible_collections.clusternet.core.plugins.module_utils.foresight import Foresight
+from ansible_collections.clusternet.core.plugins.module_utils.object_namespaces import describe, placed, refuse_twice
 from ansible_collections.clusternet.core.plugins.module_utils.reconcile import UNCHANGED, Outcome, Reconciler
 from ansible_collections.clusternet.core.plugins.module_utils.redact import SERVER_METADATA
 from ansible_collections.clusternet.core.plugins.module_utils.resources import KNOWN, Resource, group_version_path
@@ -34,19 +34,47 @@ _NO_SHADOW_API = (
 )
 
 
-def check(option: str, definitions: Iterable[Mapping[str, Any]]) -> None:
-    """Raise ConfigError where a definition can't be published: by its kind or name, or because it is there twice."""
-    seen = set()
+def check(option: str, definitions: Iterable[dict[str, Any]], namespace: Optional[str] = None) -> None:
+    """Raise ConfigError where a definition can't be published: by its kind or name, or because it is there twice.
+
+    :param namespace: of objects that name none
+    """
     for item in definitions:
-        group = item["apiVersion"].rpartition("/")[0]
-        if group.endswith(_OWN_GROUPS):
-            raise invalid(option, f"{describe(dict(item))} is no native object; there are own modules for those kinds")
+        if _group(item).endswith(_OWN_GROUPS):
+            raise invalid(option, f"{describe(item)} is no native object; there are own modules for those kinds")
         # The name becomes the value of a label (spec/04 §8.2).
         validate.label_value(option, constants.LABEL_CONFIG_NAME, item["metadata"]["name"])
-        identity = (group, item["kind"], place_of(item))
-        if identity in seen:
-            raise invalid(option, f"{describe(dict(item))} is defined twice")
-        seen.add(identity)
+    refuse_twice(option, definitions, namespace, _group)
+
+
+def _group(definition: Mapping[str, Any]) -> str:
+    return str(definition["apiVersion"].rpartition("/")[0])
+
+
+def in_namespaces(
+    connect: Callable[[], Client], definitions: Iterable[dict[str, Any]], default: Optional[str]
+) -> list[dict[str, Any]]:
+    """Return checked definitions with the namespaces that they get at the shadow API.
+
+    One of a kind that the parent doesn't serve stays as it is, if its scope needn't be known.
+
+    Raises:
+        ConfigError: an object needs a namespace, and there is no default.
+        ClusternetError: an object names no namespace, and whether its kind has them isn't known.
+    """
+    found = []
+    kinds: Optional[ShadowKinds] = None
+    for definition in definitions:
+        kinds = kinds or ShadowKinds(connect())
+        try:
+            resource = kinds.resource(definition)
+        except ClusternetError:
+            if default and not definition["metadata"].get("namespace"):
+                raise
+            found.append(definition)
+            continue
+        found.append(placed(resource, definition, default))
+    return found
 
 
 class ShadowKinds:
@@ -55,6 +83,7 @@ class ShadowKinds:
     def __init__(self, client: Client):
         self._client = client
         self._discovered: Optional[list[dict[str, Any]]] = None
+        self._missing = False
 
     def resource(self, definition: Mapping[str, Any]) -> Resource:
         """The kind of I(definition); raises ClusternetError when the parent doesn't serve it."""
@@ -65,9 +94,10 @@ class ShadowKinds:
     def _discover(self, api_version: str, kind: str) -> Resource:
         if self._discovered is None:
             document = self._client.get(group_version_path(constants.SHADOW_API_VERSION))
-            if document is None:
-                raise ClusternetError(_NO_SHADOW_API, "NoShadowAPI")
-            self._discovered = [item for item in document.get("resources") or () if "/" not in item["name"]]
+            self._missing = document is None
+            self._discovered = [item for item in (document or {}).get("resources") or () if "/" not in item["name"]]
+        if self._missing:
+            raise ClusternetError(_NO_SHADOW_API, "NoShadowAPI")
         group, _slash, version = api_version.rpartition("/")
         served = [item for item in self._discovered if item["kind"] == kind and item.get("group", group) == group]
         for item in served:
@@ -86,15 +116,22 @@ class ShadowKinds:
 class Work:
     """Puts definitions into the shadow API or removes them; what became of each goes to I(items).
 
-    With I(foresee), diffs also show what changes on the clusters.
+    With I(foresee), diffs also show what changes on the clusters. Objects that name no namespace get I(namespace).
     """
 
-    def __init__(self, reconciler: Reconciler, items: Items, foresee: Optional[Foresight] = None):
+    def __init__(
+        self,
+        reconciler: Reconciler,
+        items: Items,
+        foresee: Optional[Foresight] = None,
+        namespace: Optional[str] = None,
+    ):
         self._reconciler = reconciler
         self._client = reconciler.client
         self._items = items
         self._kinds = ShadowKinds(self._client)
         self._foresee = foresee
+        self._namespace = namespace
 
     def present(self, definitions: Iterable[dict[str, Any]]) -> None:
         """Bring all to what is wanted."""
@@ -134,7 +171,7 @@ class Work:
             )
             try:
                 resource = self._kinds.resource(definition)
-                definition = _placed(resource, definition)
+                definition = placed(resource, definition, self._namespace)
             except ClusternetError as error:
                 self._items.fail(item, error.msg)
                 continue
@@ -203,16 +240,6 @@ def _gone(there: Mapping[str, Mapping[str, Any]], resource: Resource, live: Mapp
         return Standing([], [])
     held = (obj["metadata"].get("annotations") or {}).get(_PROTECTION)
     return Standing([held or "it is still there"], [held] if held else [])
-
-
-def _placed(resource: Resource, definition: dict[str, Any]) -> dict[str, Any]:
-    """I(definition) with a namespace exactly when its kind has them; raises ConfigError when it is missing."""
-    metadata = definition["metadata"]
-    if resource.namespaced and not metadata.get("namespace"):
-        raise invalid("definitions", f"{describe(definition)} needs a metadata.namespace")
-    if resource.namespaced or "namespace" not in metadata:
-        return definition
-    return {**definition, "metadata": {key: value for key, value in metadata.items() if key != "namespace"}}
 
 
 def _bare(live: Mapping[str, Any]) -> dict[str, Any]:

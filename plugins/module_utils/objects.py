@@ -11,8 +11,8 @@ from typing import Any, Callable, Iterable, Optional
 
 from ansible_collections.clusternet.core.plugins.module_utils import health, tenants
 from ansible_collections.clusternet.core.plugins.module_utils.client import Client
-from ansible_collections.clusternet.core.plugins.module_utils.definitions import describe
 from ansible_collections.clusternet.core.plugins.module_utils.errors import ApiError, ClusternetError, WaitTimeout
+from ansible_collections.clusternet.core.plugins.module_utils.object_namespaces import describe, placed
 from ansible_collections.clusternet.core.plugins.module_utils.reconcile import (
     CREATED,
     UNCHANGED,
@@ -27,7 +27,6 @@ from ansible_collections.clusternet.core.plugins.module_utils.resources import (
     Resource,
     group_version_path,
 )
-from ansible_collections.clusternet.core.plugins.module_utils.validate import invalid
 from ansible_collections.clusternet.core.plugins.module_utils.wait import (
     Deadline,
     Missing,
@@ -78,10 +77,18 @@ def _defined(crd: dict[str, Any]) -> dict[tuple[str, str], Resource]:
 
 
 class Work:
-    """Applies or removes prepared definitions one after the other and notes in I(result) what became of each."""
+    """Applies or removes prepared definitions one after the other and notes in I(result) what became of each.
+
+    :param namespace: of objects that name none
+    """
 
     def __init__(
-        self, reconciler: Reconciler, definitions: list[dict[str, Any]], result: dict[str, Any], deadline: Deadline
+        self,
+        reconciler: Reconciler,
+        definitions: list[dict[str, Any]],
+        result: dict[str, Any],
+        deadline: Deadline,
+        namespace: Optional[str] = None,
     ):
         self._reconciler = reconciler
         self._client = reconciler.client
@@ -89,6 +96,7 @@ class Work:
         self._kinds = Kinds(self._client, definitions)
         self._result = result
         self._deadline = deadline
+        self._namespace = namespace
         result["objects"] = []
 
     def apply(self, wait: bool) -> None:
@@ -126,7 +134,8 @@ class Work:
                     raise _unknown_kind(definition)
                 self._note(definition, Outcome(CREATED, None, definition, predicted=True))
                 continue
-            outcome = write(resource, _placed(resource, definition))
+            definition = placed(resource, definition, self._namespace)
+            outcome = write(resource, definition)
             self._note(definition, outcome)
             if resource == CUSTOM_RESOURCE_DEFINITIONS:
                 crds.append(outcome)
@@ -148,7 +157,8 @@ class Work:
             if resource is None:
                 unknown.append(f"{definition['apiVersion']} {definition['kind']}")
             else:
-                before = self._client.get(resource.path_of(_placed(resource, definition)))
+                definition = placed(resource, definition, self._namespace)
+                before = self._client.get(resource.path_of(definition))
             if before and keep_used and resource == NAMESPACES:
                 reason = self._in_use(definition["metadata"]["name"])
                 if reason:
@@ -170,7 +180,7 @@ class Work:
         own = {
             (definition["kind"], definition["metadata"]["name"])
             for definition in self._definitions
-            if definition["metadata"].get("namespace") == namespace
+            if (definition["metadata"].get("namespace") or self._namespace) == namespace
         }
         return tenants.in_use(namespace, tenants.read(self._client, namespace), own)
 
@@ -229,16 +239,6 @@ class Work:
                 return False
             raise
         return True
-
-
-def _placed(resource: Resource, definition: dict[str, Any]) -> dict[str, Any]:
-    """I(definition) with a namespace exactly when its kind has them; raises ConfigError when it is missing."""
-    metadata = definition["metadata"]
-    if resource.namespaced and not metadata.get("namespace"):
-        raise invalid("definitions", f"{describe(definition)} needs a metadata.namespace")
-    if resource.namespaced or "namespace" not in metadata:
-        return definition
-    return {**definition, "metadata": {key: value for key, value in metadata.items() if key != "namespace"}}
 
 
 def _unknown_kind(definition: dict[str, Any]) -> ClusternetError:

@@ -13,6 +13,7 @@ from ansible_collections.clusternet.core.plugins.module_utils.client import Clie
 from ansible_collections.clusternet.core.plugins.module_utils.cluster_namespaces import located
 from ansible_collections.clusternet.core.plugins.module_utils.custom_objects import place_of, places
 from ansible_collections.clusternet.core.plugins.module_utils.helm_chart import helm_chart
+from ansible_collections.clusternet.core.plugins.module_utils.object_namespaces import default_namespace
 from ansible_collections.clusternet.core.plugins.module_utils.preview import Preview, Wanted, references
 from ansible_collections.clusternet.core.plugins.module_utils.resources import (
     GLOBALIZATIONS,
@@ -30,7 +31,8 @@ def wanted(params: Mapping[str, Any], connect: Callable[[], Client]) -> Wanted:
     places(GLOBALIZATIONS, "globalizations", params["globalizations"])
     overrides.check("localizations", params["localizations"])
     native = definitions.all_of(params["definitions"], params["src"])
-    manifests.check("definitions", native)
+    namespace = default_namespace("namespace", params["namespace"])
+    manifests.check("definitions", native, namespace)
     subscriptions = [subscription("subscriptions", given) for given in params["subscriptions"] if not _as_it_is(given)]
     charts = [helm_chart("charts", given) for given in params["charts"]]
     globalizations = [overrides.globalization("globalizations", given) for given in params["globalizations"]]
@@ -41,7 +43,7 @@ def wanted(params: Mapping[str, Any], connect: Callable[[], Client]) -> Wanted:
         charts,
         [overrides.localization("localizations", given) for given in found],
         globalizations,
-        native,
+        manifests.in_namespaces(connect, native, namespace),
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Iterable
 
-from ansible_collections.clusternet.core.plugins.module_utils.definitions import describe
+from ansible_collections.clusternet.core.plugins.module_utils.object_namespaces import describe
 from ansible_collections.clusternet.core.plugins.module_utils.objects import still_there
 from ansible_collections.clusternet.core.plugins.module_utils.reconcile import Reconciler
 from ansible_collections.clusternet.core.plugins.module_utils.removing import listed, release

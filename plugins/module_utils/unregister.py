@@ -11,10 +11,10 @@ from typing import Any, Iterable, Mapping, NamedTuple, Optional
 from ansible_collections.clusternet.core.plugins.module_utils import child_access, child_cleanup, constants
 from ansible_collections.clusternet.core.plugins.module_utils.auth import ConnectionSettings
 from ansible_collections.clusternet.core.plugins.module_utils.client import Client
-from ansible_collections.clusternet.core.plugins.module_utils.definitions import describe
 from ansible_collections.clusternet.core.plugins.module_utils.errors import ApiError, ClusternetError
 from ansible_collections.clusternet.core.plugins.module_utils.fleet import Selection
 from ansible_collections.clusternet.core.plugins.module_utils.managed_cluster import cluster_id
+from ansible_collections.clusternet.core.plugins.module_utils.object_namespaces import describe
 from ansible_collections.clusternet.core.plugins.module_utils.publication import malformed, natives
 from ansible_collections.clusternet.core.plugins.module_utils.reconcile import Reconciler
 from ansible_collections.clusternet.core.plugins.module_utils.registration import request_name

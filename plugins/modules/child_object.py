@@ -21,7 +21,7 @@ options:
   definitions:
     description:
       - The objects, each with C(apiVersion), C(kind) and C(metadata.name), and with C(metadata.namespace) if its
-        kind has namespaces.
+        kind has namespaces and O(default_namespace) isn't to be its own.
       - A text is YAML or JSON with any number of objects, such as a lookup of a template returns.
       - An object of kind C(List) stands for its items.
       - The data of Secrets is shown neither in the output nor in diffs.
@@ -36,6 +36,17 @@ options:
     type: list
     elements: path
     default: []
+  default_namespace:
+    description:
+      - The namespace of objects that name none, of O(definitions) and O(src) alike, as C(kubectl -n) gives it.
+      - An object that names a namespace keeps it, even another one - where C(kubectl -n) refuses it and kustomize
+        replaces it. Kinds that have no namespaces get none; the cluster says which those are, or a custom
+        resource definition that is given, too.
+      - Only the objects themselves are put there. What refers to a namespace inside of them stays as it is, and the
+        namespace isn't made; give it as an object of its own where it may be missing.
+      - O(namespace) is something else, a choice of clusters.
+    type: str
+    version_added: 0.6.0
   state:
     description:
       - With V(present), apply the objects server-side with the field manager C(clusternet.core), so that they have the
@@ -188,6 +199,7 @@ failure:
 from ansible_collections.clusternet.core.plugins.module_utils import definitions, objects, validate
 from ansible_collections.clusternet.core.plugins.module_utils.auth import AUTH_ARGUMENTS
 from ansible_collections.clusternet.core.plugins.module_utils.children import CHILDREN_ARGUMENTS, WHICH, Children
+from ansible_collections.clusternet.core.plugins.module_utils.object_namespaces import default_namespace
 from ansible_collections.clusternet.core.plugins.module_utils.private_module import PrivateModule
 from ansible_collections.clusternet.core.plugins.module_utils.report import report
 from ansible_collections.clusternet.core.plugins.module_utils.wait import Deadline
@@ -200,6 +212,7 @@ def main():
             **CHILDREN_ARGUMENTS,
             "definitions": {"type": "list", "elements": "raw", "default": []},
             "src": {"type": "list", "elements": "path", "default": []},
+            "default_namespace": {"type": "str"},
             "state": {"type": "str", "choices": ["present", "created", "patched", "absent"], "default": "present"},
             "wait": {"type": "bool", "default": False},
             "wait_timeout": {"type": "int", "default": 120},
@@ -210,11 +223,12 @@ def main():
     params = module.params
     with report(module) as doing:
         timeout = validate.wait_timeout("wait_timeout", params["wait_timeout"])
-        wanted = definitions.ordered(definitions.all_of(params["definitions"], params["src"]))
+        namespace = default_namespace("default_namespace", params["default_namespace"])
+        wanted = definitions.ordered(definitions.all_of(params["definitions"], params["src"]), namespace)
         module.conceal(wanted)
 
         def bring(reconciler, item):
-            work = objects.Work(reconciler, wanted, item, Deadline(timeout))
+            work = objects.Work(reconciler, wanted, item, Deadline(timeout), namespace)
             write = {"present": work.apply, "created": work.create, "patched": work.patch, "absent": work.remove}
             write[params["state"]](params["wait"])
 

@@ -20,7 +20,7 @@ options:
   definitions:
     description:
       - The objects, each with C(apiVersion), C(kind) and C(metadata.name), and with C(metadata.namespace) if its
-        kind has namespaces.
+        kind has namespaces and O(namespace) isn't to be its own.
       - A text is YAML or JSON with any number of objects, such as a lookup of a template or of a kustomization returns.
       - An object of kind C(List) stands for its items.
       - Names have at most 63 characters. The parent has to know the kind.
@@ -36,6 +36,16 @@ options:
     type: list
     elements: path
     default: []
+  namespace:
+    description:
+      - The namespace of objects that name none, of O(definitions) and O(src) alike, as C(kubectl -n) gives it.
+      - An object that names a namespace keeps it, even another one - where C(kubectl -n) refuses it and kustomize
+        replaces it. Kinds that have no namespaces get none; the parent says which those are.
+      - Only the objects themselves are put there. What refers to a namespace inside of them stays as it is, and the
+        namespace isn't made; give it as an object of its own where it may be missing.
+      - It is the namespace by which feeds of M(clusternet.core.subscription) name these objects.
+    type: str
+    version_added: 0.6.0
   state:
     description:
       - With V(present), the objects are kept as they are given.
@@ -113,6 +123,12 @@ EXAMPLES = r"""
     definitions:
       - "{{ lookup('kubernetes.core.kustomize', dir='/srv/application/overlays/edge') }}"
 
+- name: Keep what a file holds whose objects name no namespace, as kubectl -n foo would apply it
+  clusternet.core.manifest:
+    src:
+      - /srv/application/guestbook.yml
+    namespace: foo
+
 - name: Remove a Deployment and wait until it is gone
   clusternet.core.manifest:
     definitions:
@@ -180,6 +196,7 @@ from ansible_collections.clusternet.core.plugins.module_utils import definitions
 from ansible_collections.clusternet.core.plugins.module_utils.auth import AUTH_ARGUMENTS
 from ansible_collections.clusternet.core.plugins.module_utils.custom_objects import Items
 from ansible_collections.clusternet.core.plugins.module_utils.foresight import foresight
+from ansible_collections.clusternet.core.plugins.module_utils.object_namespaces import default_namespace
 from ansible_collections.clusternet.core.plugins.module_utils.private_module import SHOW_VALUES, PrivateModule
 from ansible_collections.clusternet.core.plugins.module_utils.report import report
 from ansible_collections.clusternet.core.plugins.module_utils.wait import Deadline
@@ -192,6 +209,7 @@ def main():
             **SHOW_VALUES,
             "definitions": {"type": "list", "elements": "raw", "default": []},
             "src": {"type": "list", "elements": "path", "default": []},
+            "namespace": {"type": "str"},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "wait": {"type": "bool", "default": False},
             "wait_timeout": {"type": "int", "default": 120},
@@ -201,11 +219,12 @@ def main():
     )
     with report(module) as doing:
         deadline = Deadline(validate.wait_timeout("wait_timeout", module.params["wait_timeout"]))
+        namespace = default_namespace("namespace", module.params["namespace"])
         wanted = definitions.all_of(module.params["definitions"], module.params["src"])
         module.conceal(wanted)
-        manifests.check("definitions", wanted)
+        manifests.check("definitions", wanted, namespace)
         items = Items(doing.result, "objects", "objects")
-        work = manifests.Work(doing.reconciler(), items, foresight(module, "definitions"))
+        work = manifests.Work(doing.reconciler(), items, foresight(module, "definitions"), namespace)
         if module.params["state"] == "present":
             work.present(wanted)
         else:

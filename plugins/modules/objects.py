@@ -23,7 +23,7 @@ options:
   definitions:
     description:
       - The objects, each with C(apiVersion), C(kind) and C(metadata.name), and with C(metadata.namespace) if its
-        kind has namespaces.
+        kind has namespaces and O(namespace) isn't to be its own.
       - An object of kind C(List) stands for its items.
       - The data of Secrets is shown neither in the output nor in diffs.
     type: list
@@ -37,6 +37,16 @@ options:
     type: list
     elements: path
     default: []
+  namespace:
+    description:
+      - The namespace of objects that name none, of O(definitions) and O(src) alike, as C(kubectl -n) gives it.
+      - An object that names a namespace keeps it, even another one - where C(kubectl -n) refuses it and kustomize
+        replaces it. Kinds that have no namespaces get none; the cluster says which those are, or a custom
+        resource definition that is given, too.
+      - Only the objects themselves are put there. What refers to a namespace inside of them stays as it is, and the
+        namespace isn't made; give it as an object of its own where it may be missing.
+    type: str
+    version_added: 0.6.0
   state:
     description:
       - With V(present), create and change the objects so that they have the fields given here.
@@ -155,6 +165,7 @@ failure:
 
 from ansible_collections.clusternet.core.plugins.module_utils import definitions, objects, validate
 from ansible_collections.clusternet.core.plugins.module_utils.auth import AUTH_ARGUMENTS
+from ansible_collections.clusternet.core.plugins.module_utils.object_namespaces import default_namespace
 from ansible_collections.clusternet.core.plugins.module_utils.private_module import PrivateModule
 from ansible_collections.clusternet.core.plugins.module_utils.report import report
 from ansible_collections.clusternet.core.plugins.module_utils.wait import Deadline
@@ -166,6 +177,7 @@ def main():
             **AUTH_ARGUMENTS,
             "definitions": {"type": "list", "elements": "dict", "default": []},
             "src": {"type": "list", "elements": "path", "default": []},
+            "namespace": {"type": "str"},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "keep_used_namespaces": {"type": "bool", "default": False},
             "wait": {"type": "bool", "default": False},
@@ -176,10 +188,12 @@ def main():
     )
     with report(module) as doing:
         deadline = Deadline(validate.wait_timeout("wait_timeout", module.params["wait_timeout"]))
+        namespace = default_namespace("namespace", module.params["namespace"])
         wanted = definitions.prepare("definitions", module.params["definitions"])
         wanted += definitions.prepare("src", definitions.from_files("src", module.params["src"]))
         module.conceal(wanted)
-        work = objects.Work(doing.reconciler(), definitions.ordered(wanted), doing.result, deadline)
+        wanted = definitions.ordered(wanted, namespace)
+        work = objects.Work(doing.reconciler(), wanted, doing.result, deadline, namespace)
         if module.params["state"] == "present":
             work.apply(module.params["wait"])
         else:

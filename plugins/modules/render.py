@@ -28,6 +28,12 @@ options:
     type: list
     elements: path
     default: []
+  namespace:
+    description:
+      - The namespace of native objects that name none, as in O(clusternet.core.manifest#module:namespace).
+      - The parent says which kinds have namespaces; one that it doesn't know needs a namespace of its own then.
+    type: str
+    version_added: 0.6.0
   subscriptions:
     default: []
   charts:
@@ -236,6 +242,7 @@ def main():
             **SHOW_VALUES,
             "definitions": {"type": "list", "elements": "raw", "default": []},
             "src": {"type": "list", "elements": "path", "default": []},
+            "namespace": {"type": "str"},
             "subscriptions": {
                 "type": "list",
                 "elements": "dict",

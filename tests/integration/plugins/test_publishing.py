@@ -43,7 +43,11 @@ class Application:
 
     def run(self, *tasks: dict[str, Any], arguments: list[str] | None = None) -> list[dict[str, Any]]:
         """Run tasks with the modules' short names."""
-        named = [{f"clusternet.core.{module}": options for module, options in task.items()} for task in tasks]
+        keywords = ("check_mode",)
+        named = [
+            {name if name in keywords else f"clusternet.core.{name}": value for name, value in task.items()}
+            for task in tasks
+        ]
         return self._play(*named, arguments=arguments).results
 
     def publish(self, **options: Any) -> dict[str, Any]:
@@ -162,6 +166,48 @@ def test_deployed_absent_and_what_render_says_of_it(application):
     agent.join()
     assert not removed["failed"], removed
     assert application.descriptions() == []
+
+
+def test_what_names_no_namespace_is_published_in_the_default_one(application):
+    """The preview, the check, the change and the second run mean the same objects, of kinds that the parent knows."""
+    metadata = {"name": application.name}
+    definitions = [
+        {**application.definition, "metadata": metadata},
+        {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "NetworkPolicy",
+            "metadata": metadata,
+            "spec": {"podSelector": {}, "policyTypes": ["Ingress"]},
+        },
+        {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": metadata, "value": 5},
+    ]
+    options = {"definitions": definitions, "namespace": "default"}
+    policy = {"api_version": "networking.k8s.io/v1", "kind": "NetworkPolicy", "namespace": "default", **metadata}
+    priority = {"api_version": "scheduling.k8s.io/v1", "kind": "PriorityClass", **metadata}
+    feeds = [*application.subscription["feeds"], policy, priority]
+    subscription = {**application.subscription, "feeds": feeds}
+    rendered, kept, again = application.run(
+        {"render": {"subscriptions": [subscription], **options}}, {"manifest": options}, {"manifest": options}
+    )
+    assert not rendered["failed"], rendered
+    (cluster,) = rendered["subscriptions"][0]["clusters"]
+    assert cluster["problems"] == []
+    assert {item["what"] for item in cluster["changes"]} >= {
+        f"ConfigMap default/{application.name}",
+        f"NetworkPolicy default/{application.name}",
+        f"PriorityClass {application.name}",
+    }
+    assert not kept["failed"], kept
+    assert [item["namespace"] for item in kept["objects"]] == ["default", "default", None]
+    assert (kept["changed"], again["changed"]) == (True, False), again
+    foreseen, removed, gone = application.run(
+        {"manifest": {**options, "state": "absent"}, "check_mode": True},
+        {"manifest": {**options, "state": "absent", "wait": True}},
+        {"manifest": {**options, "state": "absent"}},
+    )
+    assert [item["action"] for item in foreseen["objects"]] == ["deleted"] * 3
+    assert [item["action"] for item in removed["objects"]] == ["deleted"] * 3, removed
+    assert gone["changed"] is False
 
 
 def test_diffs_show_what_a_removal_changes_on_the_clusters(application):

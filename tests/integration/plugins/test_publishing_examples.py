@@ -34,6 +34,8 @@ def application(publishing_parent, fleet, play, tmp_path):
     kept["namespace"] = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "foo"}}
     (tmp_path / "service.yml").write_text(yaml.safe_dump(kept["in-file"]))
     (tmp_path / "application.yml.j2").write_text(yaml.safe_dump(kept["in-template"]))
+    kept["guestbook"] = CONFIG_MAP | {"metadata": {"name": "guestbook", "namespace": "foo"}}
+    (tmp_path / "guestbook.yml").write_text(yaml.safe_dump(CONFIG_MAP | {"metadata": {"name": "guestbook"}}))
     (tmp_path / "all.yml").write_text(yaml.safe_dump_all(kept.values()))
     yield tmp_path
     play(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.clusternet.core.plugins.module_utils.child_cleanup import assemble, system_namespace
-from ansible_collections.clusternet.core.plugins.module_utils.definitions import describe
+from ansible_collections.clusternet.core.plugins.module_utils.object_namespaces import describe
 from ansible_collections.clusternet.core.plugins.module_utils.resources import (
     CLUSTER_ROLE_BINDINGS,
     CLUSTER_ROLES,

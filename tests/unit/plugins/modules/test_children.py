@@ -71,6 +71,18 @@ def test_a_child_without_a_credential_doesnt_keep_the_other_from_being_handled(p
     assert parent.writes == []
 
 
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_objects_that_name_no_namespace_get_the_default(parent, run_module, state):
+    bare = {**CONFIG_MAP, "metadata": {"name": "c"}}
+    options = {"names": ["edge-1"], "definitions": [bare], "default_namespace": "foo"}
+    if state == "absent":
+        parent.objects[f"{path('id-1')}/{MAPS}"] = {**CONFIG_MAP, "metadata": {**CONFIG_MAP["metadata"], "uid": "u"}}
+    result = run_module("child_object", parent.url, state=state, **options)
+    assert not result.get("failed"), result
+    (item,) = result["clusters"][0]["objects"]
+    assert (item["namespace"], item["action"]) == ("foo", "created" if state == "present" else "deleted")
+
+
 @pytest.mark.parametrize("state", ["created", "patched", "absent"])
 def test_what_is_done_with_an_object_that_is_there(parent, run_module, state):
     parent.objects[f"{path('id-1')}/{MAPS}"] = {**CONFIG_MAP, "metadata": {**CONFIG_MAP["metadata"], "uid": "u"}}

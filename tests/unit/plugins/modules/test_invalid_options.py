@@ -9,6 +9,8 @@ def _config_map(name):
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "foo"}}
 
 
+_BARE = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}}
+
 INVALID = [
     ("bootstrap_token", "token", {"token": "UPPER1.0123456789abcdef"}),
     ("bootstrap_token", "token", {"token": "abcdef.short"}),
@@ -60,6 +62,24 @@ INVALID = [
     ("manifest", "definitions", {"definitions": [_config_map("c"), _config_map("c")]}),
     ("manifest", "definitions", {"definitions": [{**_config_map("c"), "apiVersion": "apps.clusternet.io/v1alpha1"}]}),
     ("manifest", "src", {"src": ["/nonexistent.yml"]}),
+    *(
+        (module, "namespace", {"definitions": [_BARE], "namespace": "a/b"})
+        for module in ("manifest", "objects", "render")
+    ),
+    ("child_object", "default_namespace", {"names": ["a"], "definitions": [_BARE], "default_namespace": "a/b"}),
+    *(
+        (module, "definitions", {"definitions": [_BARE, _config_map("c")], **options})
+        for module, options in {
+            "manifest": {"namespace": "foo"},
+            "objects": {"namespace": "foo"},
+            "render": {"namespace": "foo"},
+            "child_object": {"names": ["a"], "default_namespace": "foo"},
+        }.items()
+    ),
+    *(
+        (module, "metadata.namespace", {"definitions": [{**_BARE, "metadata": {"name": "c", "namespace": 5}}]})
+        for module in ("manifest", "objects", "render")
+    ),
     ("helm_chart", "charts", {"charts": [{"name": "a"}]}),
     ("helm_chart", "charts", {"charts": [{"name": "a"}, {"name": "a"}], "state": "absent"}),
     ("subscription", "subscriptions", {"subscriptions": [{"name": "a"}]}),
