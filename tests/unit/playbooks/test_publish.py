@@ -42,3 +42,11 @@ def test_values_become_overrides_of_charts():
         "feed": {"kind": "HelmChart", "namespace": "apps", "name": "mysql"},
         "overrides": [{"type": "Helm", "value": {"a": 1}}],
     }
+
+
+def test_native_objects_come_and_go_with_the_same_default_namespace():
+    [play] = yaml.safe_load((PLAYBOOKS / "publish.yml").read_text())
+    tasks = [task for part in play["tasks"] for task in part["block"] if "clusternet.core.manifest" in task]
+    defaults = [task["clusternet.core.manifest"].get("namespace") for task in tasks]
+    assert defaults == ["{{ clusternet_publish_namespace }}"] * 2
+    assert play["vars"]["clusternet_publish_namespace"] == ""
