@@ -40,6 +40,7 @@ description:
     gets the oldest one.
   - The name of a host is the name of its cluster. Where clusters in different namespaces want the same name, or a
     name belongs to a group, each of them is called C(name.namespace) and a warning says so.
+  - An option that is an empty text, also in the environment, counts as not given.
 extends_documentation_fragment:
   - clusternet.core.inventory_auth_options
   - ansible.builtin.inventory_cache
@@ -237,6 +238,7 @@ from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructa
 from ansible_collections.clusternet.core.plugins.module_utils.access import server
 from ansible_collections.clusternet.core.plugins.module_utils.errors import ClusternetError
 from ansible_collections.clusternet.core.plugins.module_utils.gateway_environment import preferred_to_kubeconfigs
+from ansible_collections.clusternet.core.plugins.plugin_utils.empty_options import EmptyIsUnset
 from ansible_collections.clusternet.core.plugins.plugin_utils.fetch import fetch
 from ansible_collections.clusternet.core.plugins.plugin_utils.inventory_options import (
     InventoryOptions,
@@ -253,7 +255,7 @@ from ansible_collections.clusternet.core.plugins.plugin_utils.populate import (
 from ansible_collections.clusternet.core.plugins.plugin_utils.trust import guard
 
 
-class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
+class InventoryModule(EmptyIsUnset, BaseInventoryPlugin, Constructable, Cacheable):
     """The clusters of a Clusternet parent as hosts."""
 
     NAME = "clusternet.core.managed_clusters"

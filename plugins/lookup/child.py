@@ -75,12 +75,13 @@ from ansible_collections.clusternet.core.plugins.module_utils import child_acces
 from ansible_collections.clusternet.core.plugins.module_utils.auth import AUTH_ARGUMENTS, connection_settings
 from ansible_collections.clusternet.core.plugins.module_utils.client import Client
 from ansible_collections.clusternet.core.plugins.module_utils.errors import ClusternetError
+from ansible_collections.clusternet.core.plugins.plugin_utils.empty_options import EmptyIsUnset
 from ansible_collections.clusternet.core.plugins.plugin_utils.trust import guard
 
 _QUERY = ("api_version", "kind", "name", "namespace", "label_selector", "field_selector")
 
 
-class LookupModule(LookupBase):
+class LookupModule(EmptyIsUnset, LookupBase):
     """Objects of children."""
 
     def run(self, terms: list[Any], variables: Any = None, **kwargs: Any) -> list[Any]:

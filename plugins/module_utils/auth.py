@@ -113,6 +113,8 @@ def strict_bool(option: str, value: Any) -> Optional[bool]:
 
 def _value(name: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> Any:
     given = options.get(name)
+    if isinstance(given, list):
+        given = [item for item in given if item != ""]
     if given not in (None, "", [], {}):
         return given
     spellings = [name.upper()] + ([_OTHER_SPELLINGS[name]] if name in _OTHER_SPELLINGS else [])

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An AnsibleModule with connection options: paths among them show, contents and credentials don't.
+"""An AnsibleModule with connection options: empty ones are not given, paths show, contents and credentials don't.
 
 The option C(kubeconfig) takes a path or a dictionary with credentials, so it has C(no_log), and Ansible hides all its
 texts in everything that a module returns. A message about a missing file must name the file, though. Options that take
@@ -19,9 +19,14 @@ from ansible_collections.clusternet.core.plugins.module_utils import kubeconfig
 from ansible_collections.clusternet.core.plugins.module_utils.auth import AUTH_ARGUMENTS
 from ansible_collections.clusternet.core.plugins.module_utils.paths import is_path
 
+_NAMES = {name for option, spec in AUTH_ARGUMENTS.items() for name in (option, *spec.get("aliases", ()))}
+
 
 class ClusternetModule(AnsibleModule):
-    """Hides what is secret in its connection options, and only that, in errors of checking the options, too."""
+    """Leaves out connection options that are empty texts; of the others, hides what is secret, and only that.
+
+    Ansible itself would refuse an empty boolean or dictionary, and take an empty list for one with an empty element.
+    """
 
     def __init__(self, argument_spec: dict[str, Any], **further: Any) -> None:
         super().__init__(argument_spec, **further)
@@ -31,6 +36,12 @@ class ClusternetModule(AnsibleModule):
         """End with an error, of checking the options, too."""
         self._hide_only_secrets()
         super().fail_json(msg, **result)
+
+    def _load_params(self) -> None:
+        super()._load_params()
+        for name in _NAMES & set(self.params):
+            if isinstance(self.params[name], str) and not self.params[name].strip():
+                del self.params[name]
 
     def _hide_only_secrets(self) -> None:
         params = getattr(self, "params", None) or {}

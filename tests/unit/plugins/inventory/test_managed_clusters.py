@@ -217,6 +217,58 @@ def test_options_from_the_environment(server, listed, tmp_path):
     assert server.requests[0].headers["authorization"] == ["Bearer from-environment"]
 
 
+OPTIONS = inventory_loader.get(NAME).option_definitions
+VARIABLES = sorted(str(entry["name"]) for option in OPTIONS.values() for entry in option.get("env", ()))
+
+
+def found(manager):
+    """Return all that an inventory says."""
+    ours = {host: variables(manager, host) for host in sorted(manager.hosts)}
+    return ours, {name: sorted(members) for name, members in manager.get_groups_dict().items()}
+
+
+@pytest.mark.parametrize("name", VARIABLES)
+def test_an_empty_variable_counts_as_not_given(server, inventory, monkeypatch, tmp_path, name):
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    server.clusters = [managed_cluster("a"), managed_cluster("b", ready="False")]
+    options = {"host": server.url, "keyed_groups": [{"key": "clusternet_labels.region"}]}
+    given = found(inventory(**options))
+    monkeypatch.setenv(name, "")
+    assert found(inventory(**options)) == given
+    assert os.environ[name] == ""
+
+
+@pytest.mark.parametrize("name", sorted(map(str, set(OPTIONS) - {"plugin", "host"})))
+def test_an_empty_option_counts_as_not_given(server, inventory, monkeypatch, tmp_path, name):
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    server.clusters = [managed_cluster("a"), managed_cluster("b", ready="False")]
+    options = {"host": server.url}
+    if name != "keyed_groups":
+        options["keyed_groups"] = [{"key": "clusternet_labels.region"}]
+    given = found(inventory(**options))
+    assert found(inventory(**options, **{name: ""})) == given
+
+
+def test_empty_options_have_their_defaults(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    plain, empty = (inventory_loader.get(NAME) for _ in range(2))
+    plain.set_options(direct={"plugin": NAME})
+    for name in VARIABLES:
+        monkeypatch.setenv(name, "")
+    empty.set_options(direct={"plugin": NAME, **{name: "" for name in OPTIONS if name != "plugin"}})
+    assert {name: empty.get_option(name) for name in OPTIONS} == {name: plain.get_option(name) for name in OPTIONS}
+
+
+def test_an_empty_spelling_leaves_the_other_one(monkeypatch):
+    monkeypatch.setenv("K8S_AUTH_CA_CERT", "/the/ca.pem")
+    monkeypatch.setenv("K8S_AUTH_SSL_CA_CERT", "")
+    plugin = inventory_loader.get(NAME)
+    plugin.set_options(direct={"plugin": NAME})
+    assert plugin.get_option("ca_cert") == "/the/ca.pem"
+
+
 # Connection
 
 

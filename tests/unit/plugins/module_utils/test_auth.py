@@ -77,6 +77,12 @@ def test_lists_and_proxy_headers_from_the_environment():
     assert settings.proxy_headers == {"proxy_basic_auth": "u:p"}
 
 
+def test_empty_groups_are_none():
+    environ = {"K8S_AUTH_IMPERSONATE_GROUPS": "a,b"}
+    assert connection_settings({"impersonate_groups": ["c", ""]}, environ).impersonate_groups == ("c",)
+    assert connection_settings({"impersonate_groups": [""]}, environ).impersonate_groups == ("a", "b")
+
+
 def test_secrets_do_not_show_in_repr():
     settings = connection_settings({"api_key": "planted", "password": "planted", "kubeconfig": {"x": "planted"}}, {})
     assert "planted" not in repr(settings)

@@ -269,6 +269,14 @@ def test_the_lookup_reads_and_evaluates_nothing(parent, look):
     assert look("edge-1", kind="ConfigMap", namespace="foo", name="missing") == []
 
 
+def test_empty_variables_and_options_of_the_lookup_are_not_given(parent, look, monkeypatch):
+    monkeypatch.setenv("K8S_AUTH_SSL_CA_CERT", "")
+    monkeypatch.setenv("K8S_AUTH_CLIENT_CERT", "")
+    parent.objects[f"{path('id-1')}/{MAPS}"] = CONFIG_MAP
+    (found,) = look("edge-1", kind="ConfigMap", namespace="foo", name="c", client_key="", validate_certs="")
+    assert found["metadata"]["name"] == "c"
+
+
 @pytest.mark.parametrize(
     ("terms", "options", "message"),
     [
