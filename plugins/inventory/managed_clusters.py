@@ -40,6 +40,12 @@ description:
     gets the oldest one.
   - The name of a host is the name of its cluster. Where clusters in different namespaces want the same name, or a
     name belongs to a group, each of them is called C(name.namespace) and a warning says so.
+  - Groups of O(keyed_groups) and O(groups), and parent groups, don't take the name of a host, because a pattern of that
+    name would mean the group then. Such a group is left out and a warning says so, or with O(strict) that is an error.
+    Its members are in its parent group, if it has one.
+  - Where clusters of several sources, such as those of two parents, want the same name, the source that is read later
+    fails and says which cluster it is, so that no play meets another cluster than it means. Tell them apart by
+    O(hostname). The same cluster in two sources is one host, and so is a host that another inventory has for it.
   - An option that is an empty text, also in the environment, counts as not given.
 extends_documentation_fragment:
   - clusternet.core.inventory_auth_options
@@ -220,6 +226,12 @@ kubeconfig: ~/.kube/parent
 gateway_kubeconfig: ~/.kube/children
 
 ---
+# south.clusternet.yml: a second parent, beside another source; its hosts are berlin.south, munich.south, ...
+plugin: clusternet.core.managed_clusters
+kubeconfig: ~/.kube/south
+hostname: clusternet_name ~ '.south'
+
+---
 # team.clusternet.yml: a user who may list two namespaces only
 plugin: clusternet.core.managed_clusters
 host: https://parent.example.com:6443
@@ -240,6 +252,7 @@ from ansible_collections.clusternet.core.plugins.module_utils.errors import Clus
 from ansible_collections.clusternet.core.plugins.module_utils.gateway_environment import preferred_to_kubeconfigs
 from ansible_collections.clusternet.core.plugins.plugin_utils.empty_options import EmptyIsUnset
 from ansible_collections.clusternet.core.plugins.plugin_utils.fetch import fetch
+from ansible_collections.clusternet.core.plugins.plugin_utils.hosts_first import HostsFirst
 from ansible_collections.clusternet.core.plugins.plugin_utils.inventory_options import (
     InventoryOptions,
     inventory_options,
@@ -273,10 +286,9 @@ class InventoryModule(EmptyIsUnset, BaseInventoryPlugin, Constructable, Cacheabl
         self._read_config_data(path)
         try:
             options = inventory_options(self.get_option)
-            clusters = self._clusters(options, path, cache)
+            self._populate(options, self._clusters(options, path, cache))
         except ClusternetError as error:
             raise AnsibleParserError(error.msg) from None
-        self._populate(options, clusters)
 
     def _clusters(self, options: InventoryOptions, path: str, read_cache: bool) -> list[ManagedCluster]:
         if not options.cache:
@@ -319,8 +331,25 @@ class InventoryModule(EmptyIsUnset, BaseInventoryPlugin, Constructable, Cacheabl
                 for name, value in LOCAL_CONNECTION.items():
                     self.inventory.hosts[host].set_variable(name, value)
         if options.compose or options.groups or options.keyed_groups:
+            self._construct_all(options, hosts)
+
+    def _construct_all(self, options: InventoryOptions, hosts: dict[str, dict[str, Any]]) -> None:
+        inventory = self.inventory
+        self.inventory = guarded = HostsFirst(inventory)
+        try:
             for host, variables in hosts.items():
                 self._construct(options, host, variables)
+        finally:
+            self.inventory = inventory
+        if not guarded.left_out:
+            return
+        text = (
+            f"These groups of keyed_groups or groups have the names of hosts: {', '.join(sorted(guarded.left_out))}. "
+            "Give them other names, such as by a prefix"
+        )
+        if options.strict:
+            raise AnsibleParserError(f"{text}.")
+        self.display.warning(f"{text}; they are left out, so that each name still means its host.")
 
     def _construct(self, options: InventoryOptions, host: str, variables: dict[str, Any]) -> None:
         if options.compose:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ansible.inventory.data import InventoryData
+from ansible_collections.clusternet.core.plugins.module_utils.errors import ConfigError
 from ansible_collections.clusternet.core.plugins.module_utils.gateway_environment import environment
 from ansible_collections.clusternet.core.plugins.plugin_utils.managed_cluster import ManagedCluster
 from ansible_collections.clusternet.core.plugins.plugin_utils.naming import ALWAYS, group_names, host_names
@@ -54,6 +55,7 @@ def populate(
     :param wanted_name: host name of a cluster from its variables
     :param warn: told about names that had to be changed
     :returns: the variables by host name
+    :raises ConfigError: a host of another source has the name of one of these clusters
     """
     wanted = [wanted_name(cluster, values) for cluster, values in zip(clusters, variables, strict=True)]
     groups = [group_names(cluster, kinds) for cluster in clusters]
@@ -61,6 +63,8 @@ def populate(
     for group in known:
         inventory.add_group(group)
     hosts = host_names(wanted, clusters, inventory.groups)
+    for host, cluster in zip(hosts, clusters, strict=True):
+        _refuse_other(inventory, host, cluster)
     _warn_of_renamed(wanted, hosts, warn)
     for host, values, names in zip(hosts, variables, groups, strict=True):
         inventory.add_host(host)
@@ -70,6 +74,22 @@ def populate(
         for group in names:
             inventory.groups[group].add_host(entity)
     return dict(zip(hosts, variables, strict=True))
+
+
+def _refuse_other(inventory: InventoryData, host: str, cluster: ManagedCluster) -> None:
+    """Raise ConfigError when a host of this name is another cluster; hosts of other plugins are taken for the same."""
+    known = inventory.hosts.get(host)
+    there = known.vars if known else {}
+    if PREFIX + "id" not in there:
+        return
+    if all(there.get(PREFIX + name) == cluster[name] for name in ("id", "namespace")):
+        return
+    raise ConfigError(
+        "hostname",
+        f"The host name {host} is wanted by the cluster {cluster['namespace']}/{cluster['name']}, but it is the "
+        f"cluster {there.get(PREFIX + 'namespace')}/{there.get(PREFIX + 'name')} of another source. Give the clusters "
+        "of one source other names by the option hostname, such as: clusternet_name ~ '.north'",
+    )
 
 
 def _warn_of_renamed(wanted: list[str], hosts: list[str], warn: Callable[[str], None]) -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible.errors import AnsibleError
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import inventory_loader
 from fleet_server import Certificates, FleetServer, managed_cluster
 
@@ -543,6 +545,87 @@ def test_pain_34_equal_hostnames_never_merge(server, inventory):
     assert sorted(manager.hosts) == ["eu.a.ns-1", "eu.b.ns-2"]
 
 
+def keyed(**entry):
+    return {"keyed_groups": [{"key": "clusternet_labels.region", "prefix": "", "separator": "", **entry}]}
+
+
+EU = {"eu": "clusternet_name == 'a'"}
+
+
+@pytest.mark.parametrize("how", [keyed(), {"groups": EU}], ids=["keyed_groups", "groups"])
+def test_a_group_by_expression_doesnt_take_the_name_of_a_host(server, inventory, warnings, failure, how):
+    server.clusters = [managed_cluster("a"), managed_cluster("eu")]
+    manager = inventory(host=server.url, default_groups=["all"], **how)
+    assert [host.name for host in manager.get_hosts("eu")] == ["eu"]
+    assert groups(manager) == {"clusternet": ["a", "eu"]}
+    (text,) = warnings
+    assert "have the names of hosts: eu. Give them other names" in text
+    assert "have the names of hosts: eu. Give them other names" in failure(host=server.url, strict=True, **how)
+
+
+def test_members_of_a_group_that_is_left_out_are_in_its_parent_group(server, inventory, warnings):
+    server.clusters = [managed_cluster("a"), managed_cluster("eu"), managed_cluster("b")]
+    server.clusters[2]["metadata"]["labels"]["region"] = "us"
+    manager = inventory(host=server.url, default_groups=["all"], **keyed(parent_group="regions"))
+    assert groups(manager) == {"clusternet": ["a", "b", "eu"], "regions": ["a", "b", "eu"], "us": ["b"]}
+    manager = inventory(host=server.url, default_groups=["all"], **keyed(prefix="r", parent_group="eu"))
+    assert groups(manager) == {"clusternet": ["a", "b", "eu"], "reu": ["a", "eu"], "rus": ["b"]}
+    assert len(warnings) == 2
+
+
+def two_sources(tmp_path, *sources):
+    """Parse sources one after the other into one inventory."""
+    paths = []
+    for number, options in enumerate(sources):
+        paths.append(tmp_path / f"{number}.clusternet.yml")
+        paths[-1].write_text(yaml.safe_dump({"plugin": NAME, **options}))
+    return InventoryManager(loader=DataLoader(), sources=[str(path) for path in paths])
+
+
+def test_clusters_of_two_parents_with_one_name_never_merge(server, inventory, tmp_path, capfd):
+    with FleetServer() as other:
+        server.clusters = [managed_cluster("berlin", "ns-1"), managed_cluster("bonn", "ns-2")]
+        other.clusters = [managed_cluster("berlin", "ns-3"), managed_cluster("wien", "ns-4")]
+        sources = [{"host": server.url}, {"host": other.url}]
+        with pytest.raises(AnsibleError):
+            two_sources(tmp_path, *sources)
+        said = " ".join(capfd.readouterr().err.split())
+        assert "The host name berlin is wanted by the cluster ns-3/berlin, but it is the cluster ns-1/berlin" in said
+        assert "by the option hostname" in said
+        sources[1]["hostname"] = "clusternet_name ~ '.south'"
+        manager = two_sources(tmp_path, *sources)
+        assert sorted(manager.hosts) == ["berlin", "berlin.south", "bonn", "wien.south"]
+        assert manager.get_host("berlin").vars["clusternet_namespace"] == "ns-1"
+
+
+def test_a_source_that_is_refused_adds_no_host_and_changes_none(server, inventory, tmp_path, monkeypatch):
+    monkeypatch.setattr("ansible.constants.INVENTORY_ANY_UNPARSED_IS_FAILED", False)
+    with FleetServer() as other:
+        server.clusters = [managed_cluster("berlin", "ns-1")]
+        other.clusters = [managed_cluster("aachen", "ns-2"), managed_cluster("berlin", "ns-3")]
+        manager = two_sources(tmp_path, {"host": server.url}, {"host": other.url})
+    assert list(manager.hosts) == ["berlin"]
+    assert manager.get_host("berlin").vars["clusternet_namespace"] == "ns-1"
+
+
+def test_one_cluster_in_two_sources_is_one_host(server, inventory, tmp_path, warnings):
+    server.clusters = [managed_cluster("berlin")]
+    manager = two_sources(tmp_path, {"host": server.url}, {"host": server.url, "groups": {"g": True}})
+    assert groups(manager)["g"] == ["berlin"]
+    assert warnings == []
+
+
+def test_a_host_of_another_inventory_is_the_cluster_of_its_name(server, inventory, tmp_path, monkeypatch):
+    enabled = ["clusternet.core.managed_clusters", "ansible.builtin.yaml"]
+    monkeypatch.setattr("ansible.constants.INVENTORY_ENABLED", enabled)
+    server.clusters = [managed_cluster("berlin")]
+    (tmp_path / "a.yml").write_text(yaml.safe_dump({"all": {"hosts": {"berlin": {"owner": "me"}}}}))
+    (tmp_path / "b.clusternet.yml").write_text(yaml.safe_dump({"plugin": NAME, "host": server.url}))
+    sources = [str(tmp_path / "a.yml"), str(tmp_path / "b.clusternet.yml")]
+    host = InventoryManager(loader=DataLoader(), sources=sources).get_host("berlin")
+    assert (host.vars["owner"], host.vars["clusternet_name"]) == ("me", "berlin")
+
+
 def test_a_cluster_that_nobody_registered_is_no_host(server, inventory, warnings):
     """One that a child has invented, in its own namespace, and one that has the identity of another cluster."""
     shop, bank = managed_cluster("shop", "ns-1"), managed_cluster("bank", "ns-2")
@@ -584,7 +667,7 @@ def test_examples_run(server, inventory, tmp_path, number):
         cluster["metadata"]["labels"] |= {"continent": "eu", "example.com/tier": "gold"}
         cluster["status"]["capacity"]["nvidia.com/gpu"] = "4"
     (tmp_path / ".kube").mkdir()
-    for name in ("config", "parent"):
+    for name in ("config", "parent", "south"):
         (tmp_path / ".kube" / name).write_text(kubeconfig(server.url, {"token": "t"}))
     shutil.copy(Certificates.make(tmp_path).ca, tmp_path / "parent-ca.pem")
     example = {key: value for key, value in examples()[number].items() if key != "plugin"}
