@@ -120,9 +120,9 @@ def test_a_namespace_is_in_use_by_others_only(server, run_module):
 
 
 @pytest.mark.parametrize("module", ["manifest", "objects", "render"])
-def test_without_a_default_an_object_has_to_name_one(cluster, run_module, module):
-    pytest.importorskip("clusternet_engine")
-    result = run_module(module, cluster.url, definitions=[bare("v1", "ConfigMap")])
+@pytest.mark.parametrize("options", [{}, {"namespace": ""}], ids=["none", "empty"])
+def test_without_a_default_an_object_has_to_name_one(cluster, run_module, module, options):
+    result = run_module(module, cluster.url, definitions=[bare("v1", "ConfigMap")], **options)
     assert result["failed"]
     assert "ConfigMap c needs a metadata.namespace" in result["msg"]
     assert "a default for all that name none" in result["msg"]
