@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable
+
+import orjson
 
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.errors import NotFound
 from clusternet_engine.kube.resources import SECRETS, Object
 from clusternet_engine.model import constants as names
+from clusternet_engine.model.remembered import Remembered
 from clusternet_engine.model.secret_values import is_secret, joined, referring, values_in, values_name
 
-_REMEMBERED = 100
-"""Secrets whose values are kept in memory; they never change."""
+_REMEMBERED = 4 * 2**20
+"""Bytes of values that are kept in memory; they never change."""
 
 
 class ValuesMissing(Exception):
@@ -28,7 +30,7 @@ class ValuesReader:
 
     def __init__(self, parent: Client) -> None:
         self._parent = parent
-        self._known: OrderedDict[tuple[str, str], Object] = OrderedDict()
+        self._known: Remembered[tuple[str, str], Object] = Remembered(_REMEMBERED)
 
     async def whole(self, objects: Iterable[Object], namespace: str) -> list[Object]:
         """Return objects with their values.
@@ -56,8 +58,6 @@ class ValuesReader:
             except NotFound:
                 target = "/".join(filter(None, (obj["metadata"].get("namespace"), obj["metadata"]["name"])))
                 raise ValuesMissing(f"Secret {target} waits for its values in Secret {namespace}/{name}") from None
-            values = self._known[namespace, name] = values_in(secret, names.DESCRIPTION_VALUES_TYPE)
-            if len(self._known) > _REMEMBERED:
-                self._known.popitem(last=False)
-        self._known.move_to_end((namespace, name))
+            values = values_in(secret, names.DESCRIPTION_VALUES_TYPE)
+            self._known.put((namespace, name), values, len(orjson.dumps(values)))
         return referring(joined(obj, values), None)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections import OrderedDict
 from threading import Lock
 from typing import Any
 
@@ -19,6 +18,7 @@ import orjson
 import yaml
 
 from clusternet_engine.model.limits import MAX_DEPTH, OBJECT, DocumentError, Limits
+from clusternet_engine.model.remembered import Remembered
 from clusternet_engine.model.yaml_reading import Part, read_yaml
 
 __all__ = [
@@ -40,7 +40,7 @@ FORMATS = ("YAML", "JSON")
 _STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _STRING_BYTES = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 
-_REMEMBERED = 4 * 2**20
+_REMEMBERED = 2**20
 """Characters of texts whose values are kept; a value takes up to thirty times the memory of its text."""
 
 
@@ -65,23 +65,16 @@ class _Memory:
     """The values of the texts that were read last: an override is read for each cluster that it is meant for."""
 
     def __init__(self) -> None:
-        self._values: OrderedDict[str, Any] = OrderedDict()
-        self._size = 0
+        self._values: Remembered[str, Any] = Remembered(_REMEMBERED)
         self._lock = Lock()
 
     def value(self, text: str) -> Any:
         with self._lock:
-            if text in self._values:
-                self._values.move_to_end(text)
-                return self._values[text]
-        value = _json_or_yaml(text, OBJECT)
-        with self._lock:
-            if text not in self._values:
-                self._values[text] = value
-                self._size += len(text)
-            while self._size > _REMEMBERED:
-                forgotten, _ = self._values.popitem(last=False)
-                self._size -= len(forgotten)
+            value = self._values.get(text)
+        if value is None:
+            value = _json_or_yaml(text, OBJECT)
+            with self._lock:
+                self._values.put(text, value, len(text))
         return value
 
 

@@ -268,3 +268,19 @@ async def test_the_log_forgets(monkeypatch):
         await follow(log, 1, 1)
     with pytest.raises(ApiError):
         await anext(slow)
+
+
+async def test_the_log_forgets_sooner_what_is_large(monkeypatch):
+    """The number of changes alone bounds nothing: a user may change an object of a megabyte as often as a small one."""
+    monkeypatch.setattr("clusternet_engine.hub.api.changes.REMEMBERED_SIZE", 1000)
+    manifests = Manifests()
+    log = ChangeLog(manifests)
+    for version in range(1, 6):
+        manifests.put("a", version, text="x" * 400)
+    assert await follow(log, 2, 3) == [("MODIFIED", "a", 4), ("MODIFIED", "a", 5)]
+    with pytest.raises(ApiError):
+        await follow(log, 1, 2)
+    manifests.put("b", 6, text="x" * 5000)
+    assert await follow(log, 1, 5) == [("ADDED", "b", 6)]
+    with pytest.raises(ApiError):
+        await follow(log, 1, 4)

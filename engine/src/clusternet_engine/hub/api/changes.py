@@ -7,13 +7,17 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from typing import NamedTuple
 
+import orjson
+
 from clusternet_engine.answers import refuse
 from clusternet_engine.hub.manifests import Manifests
 from clusternet_engine.kube.cache import Change
 from clusternet_engine.kube.resources import Object
 
-REMEMBERED = 2000
-"""Changes kept for a watch that resumes."""
+REMEMBERED = 500
+"""Changes kept for a watch that resumes, at most."""
+REMEMBERED_SIZE = 4 * 2**20
+"""Bytes that these changes have as JSON, at most; whoever publishes decides how large each of them is."""
 BOOKMARK_SECONDS = 30.0
 """Pause between bookmarks; it is also the longest time a watch is silent."""
 
@@ -40,7 +44,8 @@ class ChangeLog:
 
     def __init__(self, manifests: Manifests) -> None:
         self._manifests = manifests
-        self._log: deque[tuple[int, Change]] = deque(maxlen=REMEMBERED)
+        self._log: deque[tuple[int, Change, int]] = deque()
+        self._size = 0
         self._count = 0
         self._latest = 0
         self._forgotten: int | None = None
@@ -48,9 +53,12 @@ class ChangeLog:
         manifests.add_handler(self._record)
 
     def _record(self, change: Change) -> None:
-        if len(self._log) == REMEMBERED:
-            self._forgotten = self._log[0][0]
-        self._log.append((self.version(), change))
+        size = len(orjson.dumps(change.object))
+        self._log.append((self.version(), change, size))
+        self._size += size
+        while len(self._log) > 1 and (len(self._log) > REMEMBERED or self._size > REMEMBERED_SIZE):
+            self._forgotten, _, forgotten = self._log.popleft()
+            self._size -= forgotten
         self._count += 1
         news, self._news = self._news, asyncio.Event()
         news.set()
@@ -88,7 +96,7 @@ class ChangeLog:
             pending = self._count - seen
             if pending > len(self._log):
                 raise refuse(410, "too old resource version: the watch can't keep up")
-            for version, change in list(self._log)[len(self._log) - pending :] if pending else ():
+            for version, change, _ in list(self._log)[len(self._log) - pending :] if pending else ():
                 if version > since and (event := _event(change, version, selects)):
                     yield event
             seen += pending
