@@ -40,7 +40,7 @@ FORMATS = ("YAML", "JSON")
 _STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _STRING_BYTES = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 
-_REMEMBERED = 2**20
+_REMEMBERED = 2 * 2**20
 """Characters of texts whose values are kept; a value takes up to thirty times the memory of its text."""
 
 

@@ -174,7 +174,7 @@ def test_a_value_that_contains_itself_is_weighed_to_an_end():
 
 
 def test_texts_that_were_read_are_not_kept_for_ever():
-    texts = [f"a{n}: {'x' * 2**20}" for n in range(6)]
+    texts = [f"a{n}: {'x' * 2**19}" for n in range(6)]
     values = [read_document(text) for text in texts]
     assert read_document(texts[-1]) is values[-1]
     assert read_document(texts[0]) is not values[0]
