@@ -1,23 +1,23 @@
 """Who renews a Lease on a parent."""
 
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from ansible_collections.clusternet.core.plugins.module_utils.client import Client
 
-NAMESPACE = "clusternets-own"
-LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
-
 
 @pytest.fixture
-def own(parent: Client) -> Iterator[None]:
-    """What Clusternet's own programs hold: a controller manager and a scheduler that run, and a hub that was killed."""
-    parent.request("POST", "/api/v1/namespaces", None, {"metadata": {"name": NAMESPACE}})
+def own(parent: Client) -> Iterator[str]:
+    """Where Clusternet's own programs have Leases: controller manager and scheduler run, a hub doesn't."""
+    namespace = f"own-{uuid.uuid4().hex[:8]}"
+    leases = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
+    parent.request("POST", "/api/v1/namespaces", None, {"metadata": {"name": namespace}})
     for name, seconds in (("controller-manager", 15), ("scheduler", 15), ("hub-peer-x7k2p", 1)):
         spec = {"holderIdentity": f"{name}-1_0b1f4c0e", "leaseDurationSeconds": seconds}
-        parent.request("POST", LEASES, None, {"metadata": {"name": f"clusternet-{name}"}, "spec": spec})
+        parent.request("POST", leases, None, {"metadata": {"name": f"clusternet-{name}"}, "spec": spec})
     done = threading.Event()
 
     def renew() -> None:
@@ -26,19 +26,19 @@ def own(parent: Client) -> Iterator[None]:
             number += 1
             change = {"spec": {"renewTime": f"2026-01-01T00:00:00.{number:06d}Z"}}
             for name in ("controller-manager", "scheduler"):
-                path = f"{LEASES}/clusternet-{name}"
+                path = f"{leases}/clusternet-{name}"
                 parent.request("PATCH", path, None, change, "application/merge-patch+json")
 
     renewing = threading.Thread(target=renew)
     renewing.start()
-    yield
+    yield namespace
     done.set()
     renewing.join()
-    parent.request("DELETE", f"/api/v1/namespaces/{NAMESPACE}")
+    parent.request("DELETE", f"/api/v1/namespaces/{namespace}")
 
 
-def test_clusternets_own_programs_are_shown(own: None, play: Callable[..., Any]) -> None:
-    result = play({"clusternet.core.hub_info": {"namespace": NAMESPACE}}).results[0]
+def test_clusternets_own_programs_are_shown(own: str, play: Callable[..., Any]) -> None:
+    result = play({"clusternet.core.hub_info": {"namespace": own}}).results[0]
     assert not result["changed"]
     assert result["hubs"] == []
     assert result["controller_managers"] == [{"identity": "controller-manager-1_0b1f4c0e", "leads": True}]
