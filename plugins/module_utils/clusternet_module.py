@@ -18,6 +18,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.clusternet.core.plugins.module_utils import kubeconfig
 from ansible_collections.clusternet.core.plugins.module_utils.auth import AUTH_ARGUMENTS
 from ansible_collections.clusternet.core.plugins.module_utils.paths import is_path
+from ansible_collections.clusternet.core.plugins.module_utils.validate import is_empty
 
 _NAMES = {name for option, spec in AUTH_ARGUMENTS.items() for name in (option, *spec.get("aliases", ()))}
 
@@ -40,7 +41,7 @@ class ClusternetModule(AnsibleModule):
     def _load_params(self) -> None:
         super()._load_params()
         for name in _NAMES & set(self.params):
-            if isinstance(self.params[name], str) and not self.params[name].strip():
+            if is_empty(self.params[name]):
                 del self.params[name]
 
     def _hide_only_secrets(self) -> None:

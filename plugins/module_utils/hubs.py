@@ -47,7 +47,7 @@ def _held(client: Client, namespace: str) -> dict[str, dict[str, Any]]:
     return {
         name: spec
         for name, spec in leases.items()
-        if (name in _LEADERS or name.startswith(constants.LEASE_PREFIX_PEER)) and spec.get("holderIdentity")
+        if (name in _LEADERS or _is_of_hub(name)) and spec.get("holderIdentity")
     }
 
 

@@ -29,6 +29,11 @@ _SELECTOR_SET = re.compile(r"(\S+)\s+(in|notin)\s*\(([^()]*)\)")
 _SELECTOR_EQUAL = re.compile(r"([^=!\s]+)\s*(?:==|=|!=)\s*([^=!\s]*)")
 
 
+def is_empty(value: Any) -> bool:
+    """Return whether an option is an empty text, which means that it isn't given."""
+    return isinstance(value, str) and not value.strip()
+
+
 def invalid(option: str, problem: str) -> ConfigError:
     """The error for a value of I(option) with a I(problem); the message begins with the option's name."""
     return ConfigError(option, f"{option}: {problem}.")

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ansible.plugins import AnsiblePlugin
+from ansible_collections.clusternet.core.plugins.module_utils.validate import is_empty
 
 
 class EmptyIsUnset(AnsiblePlugin):
@@ -25,13 +26,9 @@ class EmptyIsUnset(AnsiblePlugin):
         self, task_keys: Any = None, var_options: Any = None, direct: Mapping[str, Any] | None = None
     ) -> None:
         """Take the options over as Ansible does, but for those that are empty texts."""
-        given = {name: value for name, value in (direct or {}).items() if not _is_empty(value)}
+        given = {name: value for name, value in (direct or {}).items() if not is_empty(value)}
         with _without_empty(_variables(self.option_definitions)):
             super().set_options(task_keys=task_keys, var_options=var_options, direct=given)
-
-
-def _is_empty(value: Any) -> bool:
-    return isinstance(value, str) and not value.strip()
 
 
 def _variables(definitions: Mapping[str, Mapping[str, Any]]) -> set[str]:
@@ -42,7 +39,7 @@ def _variables(definitions: Mapping[str, Mapping[str, Any]]) -> set[str]:
 @contextmanager
 def _without_empty(names: Iterable[str]) -> Iterator[None]:
     """Hide variables of the environment that are empty, so that the next spelling or the default counts."""
-    hidden = {name: os.environ.pop(name) for name in names if name in os.environ and _is_empty(os.environ[name])}
+    hidden = {name: os.environ.pop(name) for name in names if name in os.environ and is_empty(os.environ[name])}
     try:
         yield
     finally:

@@ -2,6 +2,7 @@
 
 import importlib
 
+import pytest
 import yaml
 
 ALWAYS = {"changed", "failed", "diff", "warnings", "invocation", "ansible_facts", "deprecations", "exception"}
@@ -12,6 +13,25 @@ def documentation(module: str, part: str):
     """The parsed DOCUMENTATION, EXAMPLES or RETURN of a module."""
     loaded = importlib.import_module(f"ansible_collections.clusternet.core.plugins.modules.{module}")
     return yaml.safe_load(getattr(loaded, part))
+
+
+def specification(module: str, monkeypatch: pytest.MonkeyPatch):
+    """Return the argument_spec that a module hands to its base."""
+    loaded = importlib.import_module(f"ansible_collections.clusternet.core.plugins.modules.{module}")
+    seen = {}
+
+    class Stop(Exception):
+        pass
+
+    def capture(argument_spec, **_more):
+        seen.update(argument_spec)
+        raise Stop
+
+    bases = ("PrivateModule", "ClusternetModule", "AnsibleModule")
+    monkeypatch.setattr(loaded, next(base for base in bases if hasattr(loaded, base)), capture)
+    with pytest.raises(Stop):
+        loaded.main()
+    return seen
 
 
 def assert_documented(value, described, place: str) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.clusternet.core.plugins.doc_fragments import children, publishing
+from documentation import specification
 
 ROOT = Path(__file__).parents[4]
 PARENT_MODULES = (
@@ -92,18 +93,6 @@ def test_every_field_of_a_request_is_an_option():
 @pytest.mark.parametrize("module", PARENT_MODULES)
 def test_documented_options_are_those_of_the_module(module, monkeypatch):
     loaded = importlib.import_module(f"ansible_collections.clusternet.core.plugins.modules.{module}")
-    seen = {}
-
-    class Stop(Exception):
-        pass
-
-    def capture(argument_spec, **_more):
-        seen.update(argument_spec)
-        raise Stop
-
-    base = "PrivateModule" if hasattr(loaded, "PrivateModule") else "ClusternetModule"
-    monkeypatch.setattr(loaded, base, capture)
-    with pytest.raises(Stop):
-        loaded.main()
-    own = {name: item for name, item in seen.items() if name not in loaded.AUTH_ARGUMENTS}
+    spec = specification(module, monkeypatch)
+    own = {name: item for name, item in spec.items() if name not in loaded.AUTH_ARGUMENTS}
     assert_alike(documented_options(loaded), own, (module,))

@@ -1,6 +1,5 @@
 """Messages and invocations name the files that options name; what files hold stays hidden."""
 
-import importlib
 import json
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from ansible_collections.clusternet.core.plugins.lookup import child
 from ansible_collections.clusternet.core.plugins.module_utils.auth import AUTH_ARGUMENTS, connection_settings
 from ansible_collections.clusternet.core.plugins.module_utils.client import Client
 from ansible_collections.clusternet.core.plugins.module_utils.errors import ConfigError
+from documentation import specification
 
 ROOT = Path(__file__).parents[4]
 MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py"))
@@ -35,25 +35,6 @@ KUBECONFIG = {
     "users": [{"name": "me", "user": {"token": PLANTED}}],
 }
 WITHOUT_OPTIONS = ("agent_info", "hub_info", "managed_cluster_info", "registration_info", "subscription_info")
-
-
-def specification(module, monkeypatch):
-    """Return the argument_spec that a module hands to its base."""
-    loaded = importlib.import_module(f"ansible_collections.clusternet.core.plugins.modules.{module}")
-    seen = {}
-
-    class Stop(Exception):
-        pass
-
-    def capture(argument_spec, **_more):
-        seen.update(argument_spec)
-        raise Stop
-
-    bases = ("PrivateModule", "ClusternetModule", "AnsibleModule")
-    monkeypatch.setattr(loaded, next(base for base in bases if hasattr(loaded, base)), capture)
-    with pytest.raises(Stop):
-        loaded.main()
-    return seen
 
 
 def walk(options):
