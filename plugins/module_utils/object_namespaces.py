@@ -90,6 +90,6 @@ def refuse_twice(
 
 
 def describe(obj: Mapping[str, Any]) -> str:
-    """How messages call an object: kind, namespace and name."""
+    """Return how messages call an object: kind, namespace and name."""
     namespace = obj["metadata"].get("namespace")
     return f"{obj['kind']} {namespace + '/' if namespace else ''}{obj['metadata']['name']}"

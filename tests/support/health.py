@@ -1,4 +1,4 @@
-"""What a program of the engine answers at its health endpoints."""
+"""Asks what a program of the engine answers at its health endpoints."""
 
 import asyncio
 import ssl

@@ -1,4 +1,4 @@
-"""Who renews a Lease on a parent."""
+"""Show who renews a Lease on a parent."""
 
 import threading
 import uuid
@@ -11,7 +11,7 @@ from ansible_collections.clusternet.core.plugins.module_utils.client import Clie
 
 @pytest.fixture
 def own(parent: Client) -> Iterator[str]:
-    """Where Clusternet's own programs have Leases: controller manager and scheduler run, a hub doesn't."""
+    """Give a namespace with Leases of Clusternet's own: controller manager and scheduler run, a hub doesn't."""
     namespace = f"own-{uuid.uuid4().hex[:8]}"
     leases = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
     parent.request("POST", "/api/v1/namespaces", None, {"metadata": {"name": namespace}})

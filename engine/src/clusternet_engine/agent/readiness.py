@@ -1,4 +1,4 @@
-"""What `/readyz` of the agent says: whether its cluster is registered, and its tunnel open if there is to be one.
+"""Tells what `/readyz` of the agent says: whether its cluster is registered, and its tunnel open if there is to be one.
 
 An agent is ready when it has done what it leads for, or when another agent leads: standbys have nothing to wait for.
 One that can't read its Lease is neither. The checks are named after what is missing; the log says why.
@@ -15,7 +15,7 @@ from clusternet_engine.agent.progress import STATUS_ANNOTATION
 
 
 class Need(StrEnum):
-    """What the agent that leads must have; the values are the names of the checks."""
+    """Lists what the agent that leads must have; the values are the names of the checks."""
 
     CREDENTIAL = "credential"
     MANAGED_CLUSTER = "managed-cluster"

@@ -83,7 +83,7 @@ class LeaderElector:
 
     @property
     def standing_by(self) -> bool:
-        """Whether another process held the lease when this one looked last; false if it could not look."""
+        """Tell whether another process held the lease when this one looked last; false if it could not look."""
         return self._standing_by
 
     async def run(self, lead: Lead) -> None:

@@ -1,4 +1,4 @@
-"""When an agent is ready."""
+"""Hold to when an agent is ready."""
 
 from collections.abc import Mapping
 
