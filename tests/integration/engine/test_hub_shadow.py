@@ -25,6 +25,7 @@ from clusternet_engine.kube.resources import (
     SECRETS,
 )
 from clusternet_engine.kube.tls import client_context
+from clusternets_own import patched_by_clusternets_hub
 from hub_site import HubProcess, eventually, install_api_services, remove_api_services
 
 RESERVED = "clusternet-reserved"
@@ -135,11 +136,57 @@ async def test_create_fills_in_defaults_and_keeps_a_manifest(shadow):
         "clusternet.io/created-by": "clusternet-hub",
     }
     assert set(manifest["template"]) == {"apiVersion", "kind", "metadata", "spec"}
-    assert manifest["template"]["metadata"] == {
+    kept = manifest["template"]["metadata"]
+    assert uuid.UUID(kept.pop("uid"))
+    assert kept == {
         "name": "web",
         "namespace": shadow.namespace,
         "labels": {"app": "web", "clusternet.io/created-by": "clusternet-hub"},
     }
+
+
+async def test_clusternets_hub_can_patch_what_this_one_has_stored(shadow, parent):
+    """Also what was stored without a UID, as soon as somebody writes it."""
+    await shadow.create("configmaps", config_map("settings", a="1"))
+    name = f"configmaps.{shadow.namespace}.settings"
+    await patched_by_clusternets_hub(parent, name, {"data": {"b": "2"}})
+    await parent.patch(MANIFESTS, name, {"template": {"metadata": {"uid": None}}}, RESERVED)
+    with pytest.raises(NotFound):
+        await patched_by_clusternets_hub(parent, name, {"data": {"c": "3"}})
+    status, body, _ = await shadow.ask("PATCH", shadow.path("configmaps", "settings"), {"data": {"c": "3"}}, MERGE)
+    assert status == 200, body
+    manifest = await patched_by_clusternets_hub(parent, name, {"data": {"d": "4"}})
+    assert manifest["template"]["data"] == {"a": "1", "b": "2", "c": "3", "d": "4"}
+
+
+async def test_every_verb_works_on_what_clusternets_hub_has_stored(shadow, parent):
+    """It keeps the UID of its dry run in the object, and a creation time that is null."""
+    await shadow.create("deployments", deployment())
+    name = f"deployments.{shadow.namespace}.web"
+    stored = await shadow.manifest("deployments", "web")
+    stored["template"]["metadata"] |= {"uid": str(uuid.uuid4()), "creationTimestamp": None}
+    await parent.update(MANIFESTS, stored)
+    path = shadow.path("deployments", "web")
+    status, body, _ = await shadow.ask("GET", path)
+    assert (status, body["metadata"]["uid"]) == (200, stored["metadata"]["uid"])
+    body["spec"]["replicas"] = 4
+    assert (await shadow.ask("PUT", path, body))[0] == 200
+    applied = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "labels": {"x": "y"}}}
+    for content_type, patch, query in (
+        (MERGE, {"spec": {"replicas": 5}}, {}),
+        (STRATEGIC, {"spec": {"replicas": 6}}, {}),
+        (JSON, [{"op": "replace", "path": "/spec/replicas", "value": 7}], {}),
+        (APPLY, applied, {"fieldManager": "me"}),
+    ):
+        status, body, _ = await shadow.ask("PATCH", path, patch, content_type, **query)
+        assert status == 200, body
+    status, body, _ = await shadow.ask("PATCH", f"{path}/scale", {"spec": {"replicas": 8}}, MERGE)
+    assert (status, body["spec"]["replicas"]) == (200, 8), body
+    status, body, _ = await shadow.ask("GET", shadow.path("deployments"))
+    assert [one["metadata"]["uid"] for one in body["items"]] == [stored["metadata"]["uid"]]
+    manifest = await parent.get(MANIFESTS, name, RESERVED)
+    assert manifest["template"]["metadata"]["uid"] == stored["template"]["metadata"]["uid"]
+    assert (await shadow.ask("DELETE", path))[0] == 200
 
 
 async def test_a11_a_namespace_is_kept_not_made(shadow, parent):

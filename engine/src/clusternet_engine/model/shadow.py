@@ -72,8 +72,16 @@ def config_labels(resource: Resource, name: str, namespace: str | None) -> dict[
     }
 
 
-def make_manifest(obj: Object, resource: Resource, reserved_namespace: str) -> Object:
-    """Return the Manifest of a new object."""
+def make_manifest(obj: Object, resource: Resource, reserved_namespace: str, uid: str) -> Object:
+    """Return the Manifest of a new object.
+
+    Args:
+        obj: as it is kept.
+        resource: its kind.
+        reserved_namespace: where Manifests are kept.
+        uid: for the object in the Manifest. Clusternet's hub takes an object without one for one that isn't there
+            whenever somebody patches it. Users see the Manifest's own UID instead.
+    """
     metadata = obj["metadata"]
     return {
         "apiVersion": MANIFESTS.api_version,
@@ -83,20 +91,23 @@ def make_manifest(obj: Object, resource: Resource, reserved_namespace: str) -> O
             "namespace": reserved_namespace,
             "labels": manifest_labels(obj, resource),
         },
-        "template": obj,
+        "template": {**obj, "metadata": {**metadata, "uid": uid}},
     }
 
 
 def updated_manifest(manifest: Object, obj: Object, resource: Resource) -> Object:
     """Return a Manifest whose object is replaced.
 
-    Labels that the object had and no longer has leave the Manifest, too; all others of the Manifest's own stay.
+    Labels that the object had and no longer has leave the Manifest, too; all others of the Manifest's own stay. The
+    object keeps its UID; one that has none, as former hubs stored them, gets the Manifest's.
     """
-    metadata = manifest["metadata"]
-    gone = set(manifest["template"].get("metadata", {}).get("labels") or {})
+    metadata, before = manifest["metadata"], manifest["template"].get("metadata") or {}
+    gone = set(before.get("labels") or {})
     kept = {key: value for key, value in (metadata.get("labels") or {}).items() if key not in gone}
     labels = kept | manifest_labels(obj, resource)
-    return {**manifest, "metadata": {**metadata, "labels": labels}, "template": obj}
+    uid = before.get("uid") or metadata["uid"]
+    template = {**obj, "metadata": {**obj["metadata"], "uid": uid}}
+    return {**manifest, "metadata": {**metadata, "labels": labels}, "template": template}
 
 
 def shadow_object(manifest: Object) -> Object:

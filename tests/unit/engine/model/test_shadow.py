@@ -27,6 +27,7 @@ from hypothesis import strategies as st
 
 DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment", namespaced=True)
 RESERVED = "clusternet-reserved"
+UID = "7c1d1f0e-5a53-4f0a-9a0e-0c4b7d6f2a11"
 REPLICAS = ("spec", "replicas")
 
 
@@ -71,7 +72,7 @@ def test_c3_18_names_that_no_label_can_hold(name, namespace, problem):
 
 def test_a_manifest_has_the_labels_of_its_object_and_tells_what_it_is():
     obj = deployment(labels={"app": "web", names.CONFIG_NAME_LABEL: "forged"})
-    assert make_manifest(obj, DEPLOYMENTS, RESERVED) == {
+    assert make_manifest(obj, DEPLOYMENTS, RESERVED, UID) == {
         "apiVersion": "apps.clusternet.io/v1alpha1",
         "kind": "Manifest",
         "metadata": {
@@ -86,30 +87,41 @@ def test_a_manifest_has_the_labels_of_its_object_and_tells_what_it_is():
                 "apps.clusternet.io/config.namespace": "foo",
             },
         },
-        "template": obj,
+        "template": {**obj, "metadata": {**obj["metadata"], "uid": UID}},
     }
 
 
 def test_a_manifest_of_something_without_a_namespace():
     namespaces = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
-    manifest = make_manifest({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "n"}}, namespaces, RESERVED)
+    manifest = make_manifest(
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "n"}}, namespaces, RESERVED, UID
+    )
     assert manifest["metadata"]["name"] == "namespaces.n"
     labels = manifest["metadata"]["labels"]
     assert (labels[names.CONFIG_GROUP_LABEL], labels[names.CONFIG_NAMESPACE_LABEL]) == ("", "")
 
 
 def test_labels_that_the_object_loses_leave_the_manifest():
-    before = make_manifest(deployment(labels={"go": "1", "stay": "1"}), DEPLOYMENTS, RESERVED)
+    before = make_manifest(deployment(labels={"go": "1", "stay": "1"}), DEPLOYMENTS, RESERVED, UID)
     before["metadata"]["labels"]["some-uid"] = "Base"
+    before["metadata"]["uid"] = "of the Manifest"
     after = updated_manifest(before, deployment(labels={"stay": "2"}), DEPLOYMENTS)
     labels = after["metadata"]["labels"]
     assert (labels["stay"], labels["some-uid"], "go" in labels) == ("2", "Base", False)
-    bare = {"metadata": {"name": "x"}, "template": {}}
-    assert updated_manifest(bare, deployment(), DEPLOYMENTS)["template"] == deployment()
+
+
+def test_an_object_keeps_its_uid_and_gets_one_if_it_has_none():
+    made = make_manifest(deployment(), DEPLOYMENTS, RESERVED, UID)
+    made["metadata"]["uid"] = "of the Manifest"
+    after = updated_manifest(made, deployment(labels={"a": "1"}), DEPLOYMENTS)
+    assert after["template"] == deployment(labels={"a": "1"}, uid=UID)
+    assert shadow_object(after)["metadata"]["uid"] == "of the Manifest"
+    bare = {"metadata": {"name": "x", "uid": "of the Manifest"}, "template": {}}
+    assert updated_manifest(bare, deployment(), DEPLOYMENTS)["template"] == deployment(uid="of the Manifest")
 
 
 def test_b7_12_an_object_shows_the_identity_of_its_manifest():
-    manifest = make_manifest(deployment(annotations={"a": "1"}), DEPLOYMENTS, RESERVED)
+    manifest = make_manifest(deployment(annotations={"a": "1"}), DEPLOYMENTS, RESERVED, UID)
     identity = {"generation": 6, "resourceVersion": "77", "uid": "u", "creationTimestamp": "2026-01-01T00:00:00Z"}
     identity |= {"deletionTimestamp": "2026-01-02T00:00:00Z", "deletionGracePeriodSeconds": 0}
     manifest["metadata"] |= identity
@@ -144,7 +156,7 @@ def test_keeping_twice_is_keeping_once(metadata):
 
 
 def test_owners_are_remembered_and_shown():
-    manifest = make_manifest(deployment(), DEPLOYMENTS, RESERVED)
+    manifest = make_manifest(deployment(), DEPLOYMENTS, RESERVED, UID)
     assert owners(manifest) == []
     manager = Manager("me", APPLY, "apps/v1", frozenset({("f:spec", "f:replicas")}))
     manifest = with_owners(manifest, [manager])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -179,7 +180,7 @@ class Shadow:
             message = f'{qualified(resource)} "{name}" is invalid: metadata.name: Invalid value: "{name}": {problem}'
             raise refuse(422, message, details=details)
         checked = await self._checker.check(obj, resource, query)
-        manifest = make_manifest(checked.object, resource, self._store.namespace)
+        manifest = make_manifest(checked.object, resource, self._store.namespace, str(uuid.uuid4()))
         if managers:
             manifest = await self._bodies.aside(call, with_owners, manifest, managers)
         made = await self._store.create(manifest, resource, _dry_run(query))
