@@ -17,7 +17,6 @@ from clusternet_engine.kube.events import EventRecorder
 from clusternet_engine.kube.resources import DESCRIPTIONS, Object, object_key
 from clusternet_engine.model import constants as names
 from clusternet_engine.model.applied import (
-    APPLIED_OBJECTS_ANNOTATION,
     MalformedObject,
     identity,
     owner_text,
@@ -26,7 +25,7 @@ from clusternet_engine.model.applied import (
     reference,
     references_of,
     remembered,
-    to_annotation,
+    remembering,
     union,
     without,
 )
@@ -147,7 +146,7 @@ class Descriptions:
 
     async def _remember(self, description: Object, references: list[Object]) -> None:
         metadata = description["metadata"]
-        patch = {"metadata": {"annotations": {APPLIED_OBJECTS_ANNOTATION: to_annotation(references)}}}
+        patch = {"metadata": {"annotations": remembering(references)}}
         await self._parent.patch(DESCRIPTIONS, metadata["name"], patch, metadata["namespace"])
         self._remembered[metadata["uid"]] = references
 

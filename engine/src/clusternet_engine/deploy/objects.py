@@ -33,6 +33,8 @@ _SERVED_TIMEOUT = 5.0
 """Seconds the API server may lag behind the condition Established."""
 _IMMORTAL = ("default", "kube-system", "kube-public", "kube-node-lease")
 """Namespaces that Kubernetes doesn't let go or makes anew."""
+_TAKEOVERS = 3
+"""Times an object is applied at most when one of Clusternet's programs writes it at the same moment."""
 _GOING = "it is being removed, and not gone yet"
 
 log = logging.getLogger(__name__)
@@ -194,15 +196,20 @@ class Objects:
     async def _write(self, resource: Resource, obj: Object, live: Object | None) -> None:
         name, namespace = obj["metadata"]["name"], _namespace(resource, obj)
         async with self._limit:
-            if live is not None and (managed := taken_over(live)) is not None:
-                patch = [
-                    {"op": "test", "path": "/metadata/resourceVersion", "value": live["metadata"]["resourceVersion"]},
-                    {"op": "replace", "path": "/metadata/managedFields", "value": managed},
-                ]
-                await self.client.patch(resource, name, patch, namespace, kind=PatchType.JSON)
-            await self.client.patch(
-                resource, name, obj, namespace, kind=PatchType.APPLY, field_manager=FIELD_MANAGER, force=True
-            )
+            before = live
+            for _ in range(_TAKEOVERS):
+                if before is not None and (managed := taken_over(before)) is not None:
+                    version = before["metadata"]["resourceVersion"]
+                    patch = [
+                        {"op": "test", "path": "/metadata/resourceVersion", "value": version},
+                        {"op": "replace", "path": "/metadata/managedFields", "value": managed},
+                    ]
+                    await self.client.patch(resource, name, patch, namespace, kind=PatchType.JSON)
+                before = await self.client.patch(
+                    resource, name, obj, namespace, kind=PatchType.APPLY, field_manager=FIELD_MANAGER, force=True
+                )
+                if taken_over(before) is None:
+                    break
         if resource.kind == CUSTOM_RESOURCE_DEFINITIONS.kind and live is None:
             await self._established(name, obj)
 

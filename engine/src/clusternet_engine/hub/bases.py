@@ -44,6 +44,7 @@ from clusternet_engine.kube.resources import (
 )
 from clusternet_engine.model import constants as names
 from clusternet_engine.model import features
+from clusternet_engine.model.applied import remembering_lost
 from clusternet_engine.model.bases import (
     awaits_replicas,
     is_bound,
@@ -458,6 +459,9 @@ class Bases:
         if not made_from(before, base) or (is_empty(wanted) and not self._still_needed(before)):
             await self._delete(DESCRIPTIONS, before)
             return None
+        cluster = self._caches.cluster_in(metadata["namespace"])
+        if cluster is not None and cluster_deployer(cluster) == "agent":
+            wanted = remembering_lost(before, wanted)
         if patch := difference(before, wanted):
             await self._client.patch(DESCRIPTIONS, metadata["name"], patch, metadata["namespace"])
             self._recorder.note(base, "Normal", "DescriptionUpdated", f"Description {object_key(before)} updated")

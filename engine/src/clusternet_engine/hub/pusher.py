@@ -1,12 +1,18 @@
-"""Deploys to the clusters that are pushed to: native objects, and charts through Helm (spec/03 §8)."""
+"""Deploys to the clusters that are pushed to: native objects, and charts through Helm (spec/03 §8).
+
+To the other clusters it only goes for what their agents leave there.
+"""
 
 from __future__ import annotations
+
+import asyncio
 
 from clusternet_engine.deploy.assembly import Publishing
 from clusternet_engine.deploy.publisher import Sources
 from clusternet_engine.deploy.repositories import Repositories
 from clusternet_engine.hub.caches import BY_NAMESPACE, Caches
 from clusternet_engine.hub.children import Children
+from clusternet_engine.hub.pruner import Pruner
 from clusternet_engine.hub.pull_secrets import HubPullSecrets
 from clusternet_engine.hub.settings import Settings
 from clusternet_engine.hub.tunnels import Tunnels
@@ -55,6 +61,7 @@ class Pusher:
             secrets=HubPullSecrets(client),
             workers=_WORKERS,
         )
+        self._pruner = Pruner(client, caches, recorder, self._children)
         self._caches = caches
         caches.child_credentials.add_handler(self._on_credential)
         tunnels.add_handler(self._on_tunnel)
@@ -64,14 +71,20 @@ class Pusher:
         if not self._enabled:
             return
         try:
-            await self._publishing.run()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._publishing.run(), name="publishing")
+                tasks.create_task(self._pruner.run(), name="pruning")
         finally:
             await self._children.close()
 
     def _on_credential(self, change: Change) -> None:
-        self._publishing.retry(change.object["metadata"]["namespace"])
+        self._retry(change.object["metadata"]["namespace"])
 
     def _on_tunnel(self, cluster_id: str) -> None:
         cluster = self._caches.cluster(cluster_id)
         if cluster is not None:
-            self._publishing.retry(cluster["metadata"]["namespace"])
+            self._retry(cluster["metadata"]["namespace"])
+
+    def _retry(self, namespace: str) -> None:
+        self._publishing.retry(namespace)
+        self._pruner.retry(namespace)

@@ -155,6 +155,33 @@ def to_annotation(references: Iterable[Object]) -> str:
     return orjson.dumps(list(references)).decode()
 
 
+def unlisted(description: Object) -> list[Object]:
+    """Return references to what a Description has had and doesn't list any more; none if it can't be read."""
+    raw, present = description["spec"].get("raw") or (), references_of(description)
+    return without(remembered(description), present.values()) if len(present) == len(raw) else []
+
+
+def remembering(*groups: Iterable[Object]) -> dict[str, str]:
+    """Return the annotation of a Description that has, or has had, these references."""
+    return {APPLIED_OBJECTS_ANNOTATION: to_annotation(union(*groups))}
+
+
+def remembering_lost(before: Object, after: Object) -> Object:
+    """Return a Description that remembers what it loses by a change.
+
+    Args:
+        before: the Description that is there.
+        after: as it is to be.
+    """
+    was, stays = references_of(before).values(), references_of(after).values()
+    readable = len(stays) == len(after["spec"].get("raw") or ())
+    if not readable or not without(was, stays):
+        return after
+    metadata = after["metadata"]
+    annotations = {**(metadata.get("annotations") or {}), **remembering(remembered(before), was, stays)}
+    return {**after, "metadata": {**metadata, "annotations": annotations}}
+
+
 def union(*groups: Iterable[Object]) -> list[Object]:
     """Return all references, each object once; later ones replace earlier ones of the same object."""
     return list({identity(entry): entry for group in groups for entry in group}.values())

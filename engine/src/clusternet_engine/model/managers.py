@@ -1,7 +1,9 @@
-"""Who owns the fields of an object, where Clusternet's own deployer has been at work (spec/03 §8.2).
+"""Tells who owns the fields of an object, where Clusternet's own programs have been at work (docs/conformance.md).
 
-It updates objects and remembers them in an annotation; this engine applies them on the server. So that fields which are
-no longer wanted go away with the first apply too, the fields of the former owner become ours before it.
+They update objects and remember them in an annotation; this engine applies them on the server. Clusternet's agent may
+go on writing what this engine's hub deploys, when it restores objects. A field that both have written stays after an
+apply without it, since its other owner still wants it. So the fields of Clusternet's programs become ours before they
+are applied, and go when nobody wants them any more.
 """
 
 from __future__ import annotations
@@ -10,32 +12,37 @@ from clusternet_engine.kube.resources import Object
 from clusternet_engine.model import constants as names
 
 FIELD_MANAGER = "clusternet"
+_PROGRAMS = frozenset({"clusternet-agent", "clusternet-controller-manager", "clusternet-hub"})
+"""As what Clusternet's programs write: the names of their binaries."""
 
 
 def taken_over(live: Object) -> list[Object] | None:
-    """Return `metadata.managedFields` with the fields of Clusternet's deployer given to us; None where nothing is due.
+    """Return `metadata.managedFields` with the fields of Clusternet's programs given to us; None where nothing is due.
 
-    The deployer is whoever has updated the annotation with the last applied configuration.
+    Such a program has one of their names, or has updated the annotation with the last applied configuration.
     """
     managed: list[Object] = live["metadata"].get("managedFields") or []
-    if any(entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply" for entry in managed):
+    theirs = [entry for entry in managed if _is_theirs(entry)]
+    if not theirs:
         return None
-    former = [entry for entry in managed if _owns_annotation(entry)]
-    if not former:
-        return None
+    ours = [entry for entry in managed if _is_ours(entry)]
     fields: Object = {}
-    for entry in former:
-        fields = _merged(fields, entry["fieldsV1"])
-    ours = {**former[-1], "manager": FIELD_MANAGER, "operation": "Apply", "fieldsV1": fields}
-    return [*(entry for entry in managed if entry not in former), ours]
+    for entry in (*ours, *theirs):
+        fields = _merged(fields, entry.get("fieldsV1") or {})
+    whole = {**(*theirs, *ours)[-1], "manager": FIELD_MANAGER, "operation": "Apply", "fieldsV1": fields}
+    return [*(entry for entry in managed if entry not in theirs and entry not in ours), whole]
 
 
-def _owns_annotation(entry: Object) -> bool:
+def _is_ours(entry: Object) -> bool:
+    return entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply" and not entry.get("subresource")
+
+
+def _is_theirs(entry: Object) -> bool:
     if entry.get("operation") != "Update" or entry.get("subresource"):
         return False
     fields = entry.get("fieldsV1") or {}
     annotations = (fields.get("f:metadata") or {}).get("f:annotations") or {}
-    return f"f:{names.LAST_APPLIED_ANNOTATION}" in annotations
+    return entry.get("manager") in _PROGRAMS or f"f:{names.LAST_APPLIED_ANNOTATION}" in annotations
 
 
 def _merged(one: Object, other: Object) -> Object:

@@ -16,8 +16,11 @@ from clusternet_engine.model.applied import (
     reference,
     references_of,
     remembered,
+    remembering,
+    remembering_lost,
     to_annotation,
     union,
+    unlisted,
     without,
 )
 from clusternet_engine.model.drift import drifted, needs_apply, outdated
@@ -360,6 +363,31 @@ def test_versions_are_views_of_one_object():
     assert identity({**old, "apiVersion": "batch/v1"}) != identity(old)
 
 
+def described(*objects, remembers=None):
+    annotations = {} if remembers is None else {APPLIED_OBJECTS_ANNOTATION: json.dumps(remembers)}
+    return {"metadata": {"annotations": annotations}, "spec": {"raw": [encoded(obj) for obj in objects]}}
+
+
+def test_a_description_remembers_what_it_loses_until_it_is_removed():
+    one, two, three = (kind("v1", name) for name in ("One", "Two", "Three"))
+    before = described(one, two, remembers=[reference(three)])
+    after = remembering_lost(before, described(one))
+    assert unlisted(after) == [reference(three), reference(two)]
+    assert unlisted(remembering_lost(after, described(one, two))) == []
+    grown = described(one, two, three)
+    assert remembering_lost(before, grown) is grown
+    after["metadata"]["annotations"] |= remembering([reference(one)], [reference(two)])
+    assert unlisted(after) == [reference(two)]
+
+
+def test_nothing_is_lost_where_a_description_cannot_be_read():
+    one = kind("v1", "One")
+    damaged = {"metadata": {}, "spec": {"raw": ["?"]}}
+    assert remembering_lost(described(one), damaged) is damaged
+    damaged["metadata"]["annotations"] = remembering([reference(one)])
+    assert unlisted(damaged) == []
+
+
 def entry(manager, operation="Update", annotation=True, **more):
     fields = {"f:data": {f"f:{manager}": {}}}
     if annotation:
@@ -377,9 +405,13 @@ def test_fields_of_clusternets_deployer_become_ours():
     assert ours["fieldsV1"]["f:metadata"] == {"f:annotations": {f"f:{LAST}": {}}}
 
 
-def test_only_our_own_apply_ends_the_takeover():
-    for mine in (entry("clusternet"), entry("x", operation="Apply")):
-        assert taken_over({"metadata": {"managedFields": [mine, entry("y")]}}) is not None
+def test_what_clusternets_agent_restores_becomes_ours_again():
+    """It writes fields that this engine has applied, with or without the annotation."""
+    mine = entry("clusternet", operation="Apply", time="1")
+    for program in (entry("x", time="2"), entry("clusternet-agent", annotation=False, time="2")):
+        [ours] = taken_over({"metadata": {"managedFields": [mine, program]}})
+        assert (ours["manager"], ours["operation"], ours["time"]) == ("clusternet", "Apply", "1")
+        assert ours["fieldsV1"]["f:data"] == {"f:clusternet": {}, f"f:{program['manager']}": {}}
 
 
 @pytest.mark.parametrize(
@@ -389,8 +421,10 @@ def test_only_our_own_apply_ends_the_takeover():
         [entry("kubectl", annotation=False)],
         [entry("x", operation="Apply")],
         [entry("x", subresource="status")],
-        [entry("clusternet", operation="Apply"), entry("x")],
+        [entry("clusternet", operation="Apply")],
+        [entry("clusternet", operation="Apply"), entry("kubectl", annotation=False)],
+        [entry("clusternet-agent", annotation=False, subresource="status")],
     ],
 )
-def test_nothing_is_taken_over_where_nobody_has_deployed_or_we_have(managed):
+def test_nothing_is_taken_over_where_none_of_clusternets_programs_has_written(managed):
     assert taken_over({"metadata": {"managedFields": managed}}) is None
