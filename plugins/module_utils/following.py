@@ -128,10 +128,13 @@ class Mirrors:
             pause = min(pause * 2, _LONGEST_PAUSE)
 
 
-def wait_for_each(mirrors: Mirrors, judge: Callable[[], list], deadline: Deadline) -> list[Optional[str]]:
+def wait_for_each(
+    mirrors: Mirrors, judge: Callable[[], list], deadline: Deadline, period: Callable[[], float] = lambda: _FOR_EVER
+) -> list[Optional[str]]:
     """Wait until all that I(judge) tells Standings of is there, or has been failing for a while.
 
-    I(judge) is asked anew after every change, once everything has been read, and may follow further collections.
+    I(judge) is asked anew after every change, once everything has been read, and may follow further collections. It is
+    asked anew without a change after as many seconds as I(period) says then: it may look at more than collections.
     Returns for each what went wrong, None for what is there. Raises ClusternetError when the server refuses.
     """
     since: dict[tuple, float] = {}
@@ -156,7 +159,7 @@ def wait_for_each(mirrors: Mirrors, judge: Callable[[], list], deadline: Deadlin
             return [_join(standing.failing) if standing.missing else None for standing in standings]
         if not deadline.remaining():
             return [_overdue(standing, deadline) for standing in standings]
-        mirrors.wait(soonest)
+        mirrors.wait(min(soonest, period()))
 
 
 def _lasting(standing: Standing) -> tuple:

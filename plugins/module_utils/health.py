@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Any, Callable, Mapping, Optional
 
-from ansible_collections.clusternet.core.plugins.module_utils.resources import Resource
-
 
 def unavailable(obj: Mapping[str, Any], status: Optional[Mapping[str, Any]]) -> Optional[str]:
     """Why I(obj), as it was deployed, isn't available with the observed I(status); None when it is.
@@ -27,9 +25,14 @@ def unavailable(obj: Mapping[str, Any], status: Optional[Mapping[str, Any]]) -> 
         return "the status that its cluster reports of it is malformed"
 
 
-def judged(resource: Resource) -> bool:
-    """Whether there is a rule for the availability of this kind."""
-    return (resource.api_version.partition("/")[0], resource.kind) in _RULES
+def judged(api_version: str, kind: str) -> bool:
+    """Return whether there is a rule for the availability of a kind."""
+    return (api_version.partition("/")[0], kind) in _RULES
+
+
+def workload_path(obj: Mapping[str, Any], namespace: str) -> str:
+    """Return the path of an object whose kind has a rule."""
+    return f"/apis/{obj['apiVersion']}/namespaces/{namespace}/{obj['kind'].lower()}s/{obj['metadata']['name']}"
 
 
 def _deployment(spec: Mapping[str, Any], status: Mapping[str, Any]) -> Optional[str]:

@@ -139,7 +139,7 @@ class Work:
             self._note(definition, outcome)
             if resource == CUSTOM_RESOURCE_DEFINITIONS:
                 crds.append(outcome)
-            elif resource in _READINESS or health.judged(resource):
+            elif resource in _READINESS or health.judged(resource.api_version, resource.kind):
                 waiting.append((resource, outcome))
         self._wait_served(crds)
         for resource, outcome in waiting if wait else ():

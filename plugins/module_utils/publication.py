@@ -12,9 +12,8 @@ from __future__ import annotations
 import base64
 from typing import Any, Iterable, Mapping, NamedTuple, Optional
 
-from ansible_collections.clusternet.core.plugins.module_utils import constants, nesting
+from ansible_collections.clusternet.core.plugins.module_utils import constants, health, nesting
 from ansible_collections.clusternet.core.plugins.module_utils.feeds import feed_text
-from ansible_collections.clusternet.core.plugins.module_utils.health import unavailable
 
 STAGES = ("scheduled", "deployed", "healthy")
 
@@ -28,6 +27,7 @@ _CONDITIONS_OF["healthy"] = _CONDITIONS_OF["deployed"]
 _GOING_ON = ("Deploying", "VerifyingHelmChart", "WaitingForInventory", "Rendering", "Pending")
 _TOLD_ELSEWHERE = ("NotRendered", "NotScheduled")
 _HELM = "Helm"
+_HIDDEN = "its status isn't known, because its cluster's agent reports one status for each namespace and name"
 
 
 class Problem(NamedTuple):
@@ -218,22 +218,40 @@ def _is_native(obj: Mapping[str, Any]) -> bool:
     return bool(names) and all(isinstance(name, str) and name for name in names)
 
 
+def hidden_objects(description: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the workloads of a deployed Description whose status another kind's of the same name has replaced."""
+    if description["spec"]["deployer"] == _HELM or _phase(description) != constants.PHASE_SUCCESS:
+        return []
+    observed = _observed(description)
+    shown = {place[1:] for place in observed}
+    return [
+        obj
+        for obj in natives(description["spec"].get("raw"))
+        if _place(obj) not in observed
+        and _place(obj)[1:] in shown
+        and health.judged(str(obj.get("apiVersion")), obj["kind"])
+    ]
+
+
 def objects_of(description: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The native objects of a Description, each with whether it is available and why not.
 
     C(available) is None as long as they aren't deployed.
     """
-    status = description.get("status") or {}
-    observed = {
-        (item["kind"], item.get("namespace") or "", item["name"]): item.get("observedStatus")
-        for item in status.get("manifestStatuses") or ()
-    }
+    observed = _observed(description)
+    hidden = {_place(obj) for obj in hidden_objects(description)}
     deployed = _phase(description) == constants.PHASE_SUCCESS
     found = []
     for obj in natives(description["spec"].get("raw")) if description["spec"]["deployer"] != _HELM else ():
         metadata = obj["metadata"]
-        seen = observed.get((obj["kind"], str(metadata.get("namespace") or ""), metadata["name"]))
-        reason = unavailable(obj, seen) if deployed else None
+        seen = observed.get(_place(obj)) or {}
+        status = seen.get("observedStatus")
+        if not deployed:
+            reason = None
+        elif _place(obj) in hidden or "unread" in seen:
+            reason = _HIDDEN + (f", and can't be read there: {seen['unread']}" if "unread" in seen else "")
+        else:
+            reason = health.unavailable(obj, status)
         found.append(
             {
                 "api_version": obj.get("apiVersion"),
@@ -242,10 +260,20 @@ def objects_of(description: Mapping[str, Any]) -> list[dict[str, Any]]:
                 "name": metadata["name"],
                 "available": reason is None if deployed else None,
                 "reason": reason,
-                "status": seen or {},
+                "status": status or {},
             }
         )
     return found
+
+
+def _observed(description: Mapping[str, Any]) -> dict[tuple, dict[str, Any]]:
+    """What the agent has reported of objects, by kind, namespace and name."""
+    statuses = (description.get("status") or {}).get("manifestStatuses") or ()
+    return {(item["kind"], item.get("namespace") or "", item["name"]): item for item in statuses}
+
+
+def _place(obj: Mapping[str, Any]) -> tuple[str, str, str]:
+    return obj["kind"], str(obj["metadata"].get("namespace") or ""), obj["metadata"]["name"]
 
 
 def view_feed(item: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Iterable, Optional
 
 from ansible_collections.clusternet.core.plugins.module_utils import constants, publication
+from ansible_collections.clusternet.core.plugins.module_utils.auth import ConnectionSettings
 from ansible_collections.clusternet.core.plugins.module_utils.client import Client
 from ansible_collections.clusternet.core.plugins.module_utils.custom_objects import Items
 from ansible_collections.clusternet.core.plugins.module_utils.following import (
@@ -17,6 +18,7 @@ from ansible_collections.clusternet.core.plugins.module_utils.following import (
     Standing,
     wait_for_each,
 )
+from ansible_collections.clusternet.core.plugins.module_utils.hidden_statuses import PERIOD, HiddenStatuses
 from ansible_collections.clusternet.core.plugins.module_utils.managed_cluster import ready_condition
 from ansible_collections.clusternet.core.plugins.module_utils.resources import (
     DESCRIPTIONS,
@@ -41,12 +43,15 @@ def of_subscriptions(uids: Iterable[str]) -> str:
 class SubscriptionWait:
     """Waits for the Subscriptions that were just handled; what comes of it is noted in their items."""
 
-    def __init__(self, client: Client, items: Items, done: list[tuple], deadline: Deadline):
+    def __init__(
+        self, client: Client, settings: ConnectionSettings, items: Items, done: list[tuple], deadline: Deadline
+    ):
         self._items = items
         self._handled = [(item, outcome.after or outcome.before) for item, outcome in done]
         self._handled = [(item, obj) for item, obj in self._handled if obj is not None]
         self._deadline = deadline
         self._mirrors = Mirrors(client, deadline)
+        self._hidden = HiddenStatuses(client, settings)
         self._uids = {obj["metadata"]["uid"] for _item, obj in self._handled}
 
     def until(self, stage: str) -> None:
@@ -56,8 +61,13 @@ class SubscriptionWait:
         self._follow_subscriptions()
         if stage != "scheduled":
             self._follow_made()
-        verdicts = wait_for_each(self._mirrors, lambda: self._standings(stage), self._deadline)
-        joined = self._joined()
+        verdicts = wait_for_each(
+            self._mirrors,
+            lambda: self._standings(stage),
+            self._deadline,
+            lambda: PERIOD if self._hidden.found else float("inf"),
+        )
+        joined = self._joined(stage)
         for number, (item, obj) in enumerate(self._handled):
             if verdicts[number]:
                 self._items.fail(item, verdicts[number])
@@ -93,16 +103,20 @@ class SubscriptionWait:
         self._mirrors.follow(_DESCRIPTIONS, Collection(DESCRIPTIONS.path(), selector))
         self._mirrors.follow(_RELEASES, Collection(HELM_RELEASES.path(), selector))
 
-    def _joined(self) -> dict[str, publication.Publication]:
+    def _joined(self, stage: str) -> dict[str, publication.Publication]:
         joined = publication.join(
             self._mirrors.objects(_SUBSCRIPTIONS),
             self._mirrors.objects(_DESCRIPTIONS),
             self._mirrors.objects(_RELEASES),
         )
-        return {found.subscription["metadata"]["uid"]: found for found in joined}
+        return {
+            found.subscription["metadata"]["uid"]: self._hidden.completed(found) if stage == "healthy" else found
+            for found in joined
+            if found.subscription["metadata"]["uid"] in self._uids
+        }
 
     def _standings(self, stage: str) -> list[Standing]:
-        joined = self._joined()
+        joined = self._joined(stage)
         return [self._standing(joined.get(obj["metadata"]["uid"]), stage) for _item, obj in self._handled]
 
     @staticmethod

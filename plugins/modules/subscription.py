@@ -183,7 +183,7 @@ failure:
 """
 
 from ansible_collections.clusternet.core.plugins.module_utils import custom_objects, subscription, validate
-from ansible_collections.clusternet.core.plugins.module_utils.auth import AUTH_ARGUMENTS
+from ansible_collections.clusternet.core.plugins.module_utils.auth import AUTH_ARGUMENTS, connection_settings
 from ansible_collections.clusternet.core.plugins.module_utils.clusternet_module import ClusternetModule
 from ansible_collections.clusternet.core.plugins.module_utils.foresight import foresight
 from ansible_collections.clusternet.core.plugins.module_utils.private_module import SHOW_VALUES
@@ -225,7 +225,7 @@ def main():
             wanted = [subscription.subscription("subscriptions", given) for given in params["subscriptions"]]
             done = work.present(wanted)
         if wait_for and not module.check_mode:
-            waiting = SubscriptionWait(doing.connect(), items, done, deadline)
+            waiting = SubscriptionWait(doing.connect(), connection_settings(params), items, done, deadline)
             if absent:
                 waiting.until_gone()
             else:

@@ -242,8 +242,9 @@ failure:
 """
 
 from ansible_collections.clusternet.core.plugins.module_utils import publication, publications
-from ansible_collections.clusternet.core.plugins.module_utils.auth import AUTH_ARGUMENTS
+from ansible_collections.clusternet.core.plugins.module_utils.auth import AUTH_ARGUMENTS, connection_settings
 from ansible_collections.clusternet.core.plugins.module_utils.clusternet_module import ClusternetModule
+from ansible_collections.clusternet.core.plugins.module_utils.hidden_statuses import HiddenStatuses
 from ansible_collections.clusternet.core.plugins.module_utils.report import report
 
 
@@ -260,7 +261,8 @@ def main():
     with report(module) as doing:
         chosen = publications.selection(module.params)
         found = publications.publications(doing.connect(), chosen)
-        doing.result["subscriptions"] = [publication.view(item) for item in found]
+        hidden = HiddenStatuses(doing.connect(), connection_settings(module.params))
+        doing.result["subscriptions"] = [publication.view(hidden.completed(item)) for item in found]
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Who may use tunnels, as whom, where they lead, and what is told of it (spec/04 §6)."""
 
+import asyncio
 import base64
 import re
 import uuid
@@ -10,6 +11,10 @@ from pathlib import Path
 import aiohttp
 import pytest
 from agent_site import AgentSite
+from ansible_collections.clusternet.core.plugins.module_utils.auth import connection_settings
+from ansible_collections.clusternet.core.plugins.module_utils.client import Client as ModuleClient
+from ansible_collections.clusternet.core.plugins.module_utils.hidden_statuses import HiddenStatuses
+from ansible_collections.clusternet.core.plugins.module_utils.publication import Publication, objects_of
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.config import ClusterConfig
 from clusternet_engine.kube.resources import (
@@ -18,14 +23,18 @@ from clusternet_engine.kube.resources import (
     NAMESPACES,
     SECRETS,
     SERVICE_ACCOUNTS,
+    Resource,
 )
 from clusternet_lab import Lab
+from deploying import encode
 from hub_site import eventually
+from publishing import deployment
 from stand_in import StandIn, stand_in
 from tunnel_site import TunnelHub, TunnelSite
 
 USER = {"Impersonate-User": "clusternet"}
 NAMESPACE = "default"
+DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment", namespaced=True)
 
 
 class Users:
@@ -221,3 +230,39 @@ async def test_nothing_secret_is_logged(
     tunnel_hub.process.stop()
     tunnel_hub.start()
     await tunnel_hub.is_ready()
+
+
+async def test_modules_read_on_the_child_what_its_agent_has_hidden(tunnel: TunnelSite, child: Client) -> None:
+    """Clusternet's agent reports one status for each namespace and name, whatever the kind."""
+    web = deployment(f"web-{uuid.uuid4().hex[:6]}")
+    name = web["metadata"]["name"]
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": "default"}}
+    cluster = await tunnel.site.managed_cluster()
+    reference = {"kind": "Service", "namespace": "default", "name": name}
+    description = {
+        "metadata": {
+            "namespace": cluster["metadata"]["namespace"],
+            "name": "x-generic",
+            "generation": 1,
+            "labels": {"clusters.clusternet.io/cluster-id": tunnel.id, "clusters.clusternet.io/cluster-name": "x"},
+        },
+        "spec": {"deployer": "Generic", "raw": [encode(web), encode(service)]},
+        "status": {"phase": "Success", "manifestStatuses": [{**reference, "observedStatus": {}}]},
+    }
+    settings = connection_settings({"kubeconfig": str(tunnel.lab.cluster("parent").kubeconfig)})
+
+    def read() -> str | None:
+        hidden = HiddenStatuses(ModuleClient(settings), settings)
+        [found] = hidden.completed(Publication({}, [description], [])).descriptions
+        assert hidden.found
+        return str(objects_of(found)[0]["reason"] or "")
+
+    unread = await asyncio.to_thread(read)
+    assert unread.endswith("for each namespace and name, and can't be read there: it isn't there")
+    await child.create(DEPLOYMENTS, web)
+    try:
+        assert await asyncio.to_thread(read) == "0 of 1 replicas are available"
+        description["spec"]["raw"][0] = encode(deployment(name, replicas=0))
+        assert await asyncio.to_thread(read) == ""
+    finally:
+        await child.delete(DEPLOYMENTS, name, "default")

@@ -75,6 +75,17 @@ def test_an_event_is_seen_at_once():
     assert time.monotonic() - started < 1
 
 
+def test_what_is_looked_at_elsewhere_is_looked_at_again_without_an_event():
+    mirrors, deadline = followed(FakeClient(a=[obj("x")]))
+    looks = []
+
+    def judge():
+        looks.append(1)
+        return [Standing([] if len(looks) > 2 else ["not yet"], [])]
+
+    assert wait_for_each(mirrors, judge, deadline, lambda: 0.01) == [None]
+
+
 def test_several_collections_are_joined():
     client = FakeClient(a=[obj("x")], b=[])
     mirrors, deadline = followed(client, 5.0, "a", "b")

@@ -226,3 +226,28 @@ def test_the_view_shows_bound_and_left_clusters():
 def test_rules_of_availability(kind, spec, status, why):
     api_version, kind = kind.split()
     assert unavailable({"apiVersion": api_version, "kind": kind, "spec": spec}, status) == why
+
+
+SERVICE = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "foo"}, "spec": {}}
+
+
+def test_a_status_that_another_kind_has_replaced_is_told_as_unknown():
+    """Clusternet's agent reports one status for each namespace and name; the later kind wins."""
+    reported = [{"apiVersion": "v1", "kind": "Service", "namespace": "foo", "name": "web", "observedStatus": {}}]
+    made = description(DEPLOYMENT, SERVICE, manifestStatuses=reported)
+    assert publication.hidden_objects(made) == [DEPLOYMENT]
+    workload, service = publication.objects_of(made)
+    assert (workload["available"], service["available"]) == (False, True)
+    assert workload["reason"] == (
+        "its status isn't known, because its cluster's agent reports one status for each namespace and name"
+    )
+    made["status"]["manifestStatuses"].append({"kind": "Deployment", "namespace": "foo", "name": "web", "unread": "X."})
+    assert publication.hidden_objects(made) == []
+    assert publication.objects_of(made)[0]["reason"].endswith(
+        "for each namespace and name, and can't be read there: X."
+    )
+    for phase, objects in (("Failure", (DEPLOYMENT, SERVICE)), ("Success", (SERVICE,))):
+        assert publication.hidden_objects(description(*objects, phase=phase, manifestStatuses=reported)) == []
+    nothing = description(DEPLOYMENT, SERVICE)
+    assert publication.hidden_objects(nothing) == []
+    assert "gate Recovery" in publication.objects_of(nothing)[0]["reason"]
