@@ -45,6 +45,7 @@ DEEP = {
     "lists of JSON": "[" * 5000 + "]" * 5000,
     "maps of JSON": '{"a":' * 5000 + "1" + "}" * 5000,
     "one level too deep": "[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1),
+    "one level too deep behind much": "[" + '"[[[[{",' * 20_000 + "[" * MAX_DEPTH + "]" * (MAX_DEPTH + 1),
     "lists that never end": "[" * 100_000,
     "maps that never end": "{a: " * 100_000,
     "lists in blocks": "- " * 100_000 + "x",
@@ -65,6 +66,12 @@ def test_aliases_count_as_often_as_they_are_used(read, text):
 def test_what_is_nested_too_deep_is_told(read, text):
     with pytest.raises(DocumentError, match=f"nested too deep: it may have {MAX_DEPTH} levels"):
         read(text)
+
+
+def test_brackets_in_texts_are_no_levels():
+    inner = "[" * (MAX_DEPTH - 1) + "]" * (MAX_DEPTH - 1)
+    for text in ("[" + '"[[[[{\\"[[",' * 20_000 + inner + "]", "[" + "[]," * 40_000 + inner + "]"):
+        assert read_json(text) == read_json(text.encode()) == read_kubernetes(text) == orjson.loads(text)
 
 
 @pytest.mark.parametrize("text", ["[" * MAX_DEPTH + "]" * MAX_DEPTH, "- " * MAX_DEPTH + "x"])
