@@ -39,14 +39,25 @@ def _deployment(spec: Mapping[str, Any], status: Mapping[str, Any]) -> Optional[
     for condition in status.get("conditions") or ():
         if condition.get("reason") == "ProgressDeadlineExceeded":
             return f"it doesn't progress: {condition.get('message')}"
-    wanted = spec.get("replicas", 1)
     if status.get("replicas", 0) != status.get("updatedReplicas", 0):
         return f"{status.get('updatedReplicas', 0)} of {status.get('replicas', 0)} replicas are up to date"
-    return _enough(status.get("availableReplicas", 0), wanted, "replicas are available")
+    return _enough(status.get("availableReplicas", 0), _wanted_replicas(spec, status), "replicas are available")
+
+
+def _wanted_replicas(spec: Mapping[str, Any], status: Mapping[str, Any]) -> int:
+    """How many replicas there should be: those asked for, else as many as the cluster has chosen.
+
+    An autoscaler may choose none: then a Deployment says that it is available. One that is just being made doesn't.
+    """
+    if spec.get("replicas") is not None:
+        return int(spec["replicas"])
+    conditions = status.get("conditions") or ()
+    idle = any(item.get("type") == "Available" and item.get("status") == "True" for item in conditions)
+    return max(status.get("replicas", 0), 0 if idle and not status.get("unavailableReplicas") else 1)
 
 
 def _stateful_set(spec: Mapping[str, Any], status: Mapping[str, Any]) -> Optional[str]:
-    wanted = spec.get("replicas", 1)
+    wanted = _wanted_replicas(spec, status)
     on_delete = (spec.get("updateStrategy") or {}).get("type") == "OnDelete"
     if not on_delete and status.get("updateRevision") != status.get("currentRevision"):
         return f"{status.get('updatedReplicas', 0)} of {wanted} replicas are up to date"
@@ -54,7 +65,7 @@ def _stateful_set(spec: Mapping[str, Any], status: Mapping[str, Any]) -> Optiona
 
 
 def _replica_set(spec: Mapping[str, Any], status: Mapping[str, Any]) -> Optional[str]:
-    return _enough(status.get("availableReplicas", 0), spec.get("replicas", 1), "replicas are available")
+    return _enough(status.get("availableReplicas", 0), _wanted_replicas(spec, status), "replicas are available")
 
 
 def _daemon_set(spec: Mapping[str, Any], status: Mapping[str, Any]) -> Optional[str]:

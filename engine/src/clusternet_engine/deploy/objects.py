@@ -7,6 +7,7 @@ import logging
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from clusternet_engine.deploy.discovery import Discovery, KindUnknown
@@ -16,10 +17,12 @@ from clusternet_engine.kube.parallel import all_of
 from clusternet_engine.kube.resources import CUSTOM_RESOURCE_DEFINITIONS, Object, Resource
 from clusternet_engine.model import constants as names
 from clusternet_engine.model.applied import Identity, identity, owner_of, owner_text, reference
+from clusternet_engine.model.apply import path_text
 from clusternet_engine.model.conditions import find_condition
-from clusternet_engine.model.drift import needs_apply
+from clusternet_engine.model.drift import differences, needs_apply, outdated
 from clusternet_engine.model.feeds import feed_text
-from clusternet_engine.model.managers import FIELD_MANAGER, taken_over
+from clusternet_engine.model.field_owners import FIELD_MANAGER, other_owners
+from clusternet_engine.model.managers import taken_over
 from clusternet_engine.model.ordering import waves
 
 QPS = 500.0
@@ -35,6 +38,8 @@ _IMMORTAL = ("default", "kube-system", "kube-public", "kube-node-lease")
 """Namespaces that Kubernetes doesn't let go or makes anew."""
 _TAKEOVERS = 3
 """Times an object is applied at most when one of Clusternet's programs writes it at the same moment."""
+_MAX_RIVALS = 5
+"""Fields of an object that are told of when they have drifted."""
 _GOING = "it is being removed, and not gone yet"
 
 log = logging.getLogger(__name__)
@@ -50,6 +55,8 @@ class Outcome:
         waits: nothing is wrong, but something else has to happen before.
         adopted: whose it was before, if it was there and not ours.
         changed: whether something was written.
+        version: the resourceVersion that the object had before; empty if it wasn't there.
+        rivals: fields that had drifted, and who owns them instead; empty where nobody does.
     """
 
     reference: Object
@@ -57,6 +64,8 @@ class Outcome:
     waits: bool = False
     adopted: str = ""
     changed: bool = False
+    version: str = ""
+    rivals: tuple[tuple[str, str], ...] = ()
 
     @property
     def text(self) -> str:
@@ -178,9 +187,10 @@ class Objects:
                 live = await self._read(resource, obj)
             if live is not None and live["metadata"].get("deletionTimestamp"):
                 return Outcome(entry, _GOING, waits=True)
+            version = live["metadata"]["resourceVersion"] if live else ""
             if live is not None and not needs_apply(live, obj):
-                return Outcome(entry)
-            await self._write(resource, obj, live)
+                return Outcome(entry, version=version)
+            written = await self._write(resource, obj, live)
         except KindUnknown as error:
             return Outcome(entry, str(error))
         except ApiError as error:
@@ -191,27 +201,35 @@ class Objects:
             return Outcome(entry, str(error))
         except TimeoutError as error:
             return Outcome(entry, str(error) or "out of time")
-        return Outcome(entry, adopted=_foreign(live, obj), changed=True)
+        return Outcome(
+            entry,
+            adopted=_foreign(live, obj),
+            changed=written["metadata"].get("resourceVersion") != version,
+            version=version,
+            rivals=_rivals(live, obj),
+        )
 
-    async def _write(self, resource: Resource, obj: Object, live: Object | None) -> None:
+    async def _write(self, resource: Resource, obj: Object, live: Object | None) -> Object:
+        """Apply an object; return it as it is now."""
         name, namespace = obj["metadata"]["name"], _namespace(resource, obj)
         async with self._limit:
-            before = live
+            written = live
             for _ in range(_TAKEOVERS):
-                if before is not None and (managed := taken_over(before)) is not None:
-                    version = before["metadata"]["resourceVersion"]
+                if written is not None and (managed := taken_over(written)) is not None:
+                    version = written["metadata"]["resourceVersion"]
                     patch = [
                         {"op": "test", "path": "/metadata/resourceVersion", "value": version},
                         {"op": "replace", "path": "/metadata/managedFields", "value": managed},
                     ]
                     await self.client.patch(resource, name, patch, namespace, kind=PatchType.JSON)
-                before = await self.client.patch(
+                written = await self.client.patch(
                     resource, name, obj, namespace, kind=PatchType.APPLY, field_manager=FIELD_MANAGER, force=True
                 )
-                if taken_over(before) is None:
+                if taken_over(written) is None:
                     break
         if resource.kind == CUSTOM_RESOURCE_DEFINITIONS.kind and live is None:
             await self._established(name, obj)
+        return written or obj
 
     async def _established(self, name: str, definition: Object) -> None:
         """Wait until the kind of a CustomResourceDefinition is served."""
@@ -298,6 +316,14 @@ def _defined_kind(definition: Object) -> tuple[str, str]:
 def _is_established(definition: Object) -> bool:
     condition = find_condition((definition.get("status") or {}).get("conditions"), "Established")
     return condition is not None and condition["status"] == names.TRUE
+
+
+def _rivals(live: Object | None, wanted: Object) -> tuple[tuple[str, str], ...]:
+    """Return the fields of an object of ours that have drifted, and who has changed them."""
+    if live is None or outdated(live, wanted):
+        return ()
+    paths = list(islice(differences(live, wanted), _MAX_RIVALS))
+    return tuple((path_text(path), manager) for path, manager in other_owners(live, paths))
 
 
 def _foreign(live: Object | None, wanted: Object) -> str:

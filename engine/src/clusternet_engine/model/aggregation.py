@@ -317,28 +317,41 @@ def _available(part: Part, observed: Any, deployed: bool) -> bool:
     kind = part.key[1]
     if kind not in _AVAILABLE:
         return deployed
-    return _is_readable(observed) and _AVAILABLE[kind](observed, 1 if part.wanted is None else part.wanted)
+    return _is_readable(observed) and _AVAILABLE[kind](observed, part.wanted)
 
 
-def _all_replicas(status: Object, wanted: int) -> bool:
+def _all_replicas(status: Object, wanted: int | None) -> bool:
+    if wanted is None:
+        wanted = _chosen_replicas(status)
     ready = status.get("availableReplicas", status.get("readyReplicas")) or 0
     updated = status.get("updatedReplicas", ready) or 0
     return "observedGeneration" in status and (status.get("replicas") or 0) == wanted == ready == updated
 
 
-def _all_nodes(status: Object, wanted: int) -> bool:
+def _chosen_replicas(status: Object) -> int:
+    """Return the replicas of a workload that asks for no number, and so has as many as its cluster chooses.
+
+    An autoscaler may choose none: then a Deployment says that it is available. One that is just being made doesn't.
+    """
+    available = find_condition(status.get("conditions"), names.AVAILABLE)
+    idle = available is not None and available.get("status") == names.TRUE and not status.get("unavailableReplicas")
+    replicas = status.get("replicas") or 0
+    return replicas if idle or not _is_count(replicas, _MAX_REPLICAS) else max(1, replicas)
+
+
+def _all_nodes(status: Object, wanted: int | None) -> bool:
     nodes = status.get("desiredNumberScheduled")
     return nodes is not None and nodes == (status.get("numberAvailable") or 0) == (
         status.get("updatedNumberScheduled") or 0
     )
 
 
-def _not_failed(status: Object, wanted: int) -> bool:
+def _not_failed(status: Object, wanted: int | None) -> bool:
     failed = find_condition(status.get("conditions"), "Failed")
     return failed is None or failed.get("status") != names.TRUE
 
 
-_AVAILABLE: Mapping[str, Callable[[Object, int], bool]] = {
+_AVAILABLE: Mapping[str, Callable[[Object, int | None], bool]] = {
     "Deployment": _all_replicas,
     "StatefulSet": _all_replicas,
     "ReplicaSet": _all_replicas,

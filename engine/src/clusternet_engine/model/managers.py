@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from clusternet_engine.kube.resources import Object
 from clusternet_engine.model import constants as names
+from clusternet_engine.model.field_owners import FIELD_MANAGER, merged_fields
 
-FIELD_MANAGER = "clusternet"
 _PROGRAMS = frozenset({"clusternet-agent", "clusternet-controller-manager", "clusternet-hub"})
 """As what Clusternet's programs write: the names of their binaries."""
 
@@ -28,7 +28,7 @@ def taken_over(live: Object) -> list[Object] | None:
     ours = [entry for entry in managed if _is_ours(entry)]
     fields: Object = {}
     for entry in (*ours, *theirs):
-        fields = _merged(fields, entry.get("fieldsV1") or {})
+        fields = merged_fields(fields, entry.get("fieldsV1") or {})
     whole = {**(*theirs, *ours)[-1], "manager": FIELD_MANAGER, "operation": "Apply", "fieldsV1": fields}
     return [*(entry for entry in managed if entry not in theirs and entry not in ours), whole]
 
@@ -43,7 +43,3 @@ def _is_theirs(entry: Object) -> bool:
     fields = entry.get("fieldsV1") or {}
     annotations = (fields.get("f:metadata") or {}).get("f:annotations") or {}
     return entry.get("manager") in _PROGRAMS or f"f:{names.LAST_APPLIED_ANNOTATION}" in annotations
-
-
-def _merged(one: Object, other: Object) -> Object:
-    return {**one, **{key: _merged(one[key], value) if key in one else value for key, value in other.items()}}

@@ -278,6 +278,23 @@ def test_replicas_are_summed_up():
             {"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1},
             True,
         ),
+        (
+            native("Deployment"),  # as many as an autoscaler has chosen
+            {"observedGeneration": 1, "replicas": 3, "updatedReplicas": 3, "availableReplicas": 3},
+            True,
+        ),
+        (
+            native("Deployment"),
+            {"observedGeneration": 1, "replicas": 3, "updatedReplicas": 3, "availableReplicas": 1},
+            False,
+        ),
+        (native("Deployment"), {"observedGeneration": 1, "unavailableReplicas": 1}, False),
+        (
+            native("Deployment"),
+            {"observedGeneration": 1, "conditions": [{"type": "Available", "status": "True"}]},
+            True,
+        ),
+        (native("StatefulSet"), {"observedGeneration": 1}, False),
         (native("StatefulSet", replicas=1), {"observedGeneration": 1, "replicas": 1, "readyReplicas": 1}, True),
         (native("ReplicaSet", replicas=1), {"observedGeneration": 1, "replicas": 1, "availableReplicas": 1}, True),
         (native("ReplicaSet", replicas=2), {"observedGeneration": 1, "replicas": 2, "availableReplicas": 1}, False),

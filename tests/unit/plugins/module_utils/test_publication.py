@@ -177,6 +177,15 @@ def test_the_view_shows_bound_and_left_clusters():
         ("apps/v1 Deployment", {"replicas": 1}, {"replicas": 1, "updatedReplicas": 1, "availableReplicas": 1}, None),
         ("apps/v1 Deployment", {"replicas": 0}, {}, None),
         ("apps/v1 Deployment", {}, {}, "0 of 1 replicas are available"),
+        (
+            "apps/v1 Deployment",  # as many as an autoscaler has chosen
+            {},
+            {"replicas": 3, "updatedReplicas": 3, "availableReplicas": 1},
+            "1 of 3 replicas are available",
+        ),
+        ("apps/v1 Deployment", {}, {"replicas": 3, "updatedReplicas": 3, "availableReplicas": 3}, None),
+        ("apps/v1 Deployment", {}, {"conditions": [{"type": "Available", "status": "True"}]}, None),
+        ("apps/v1 StatefulSet", {}, {"replicas": 3, "readyReplicas": 2}, "2 of 3 replicas are ready"),
         ("apps/v1 Deployment", {}, {"replicas": 2, "updatedReplicas": 1}, "1 of 2 replicas are up to date"),
         (
             "apps/v1 Deployment",
