@@ -260,8 +260,11 @@ class Work:
         except ApiError as error:
             if error.status != 404:
                 raise
-            if (error.details.get("api") or {}).get("kind") == "namespaces":
+            missing = error.details.get("api") or {}
+            if missing.get("kind") == "namespaces":
                 msg = f"The parent has no namespace {wanted['metadata']['namespace']}."
+            elif missing.get("name"):  # something else isn't there, and the error names it
+                raise
             else:
                 msg = (
                     f"This cluster doesn't serve {self._resource.kind}s, so it is no Clusternet parent. "

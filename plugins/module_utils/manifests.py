@@ -210,7 +210,8 @@ class Work:
         try:
             return self._reconciler.create(resource, wanted)
         except ApiError as error:
-            if error.status != 404:
+            # Not every 404 says that: the hub also answers so where something is missing that the object refers to.
+            if error.status != 404 or self._client.get(group_version_path(constants.SHADOW_API_VERSION)):
                 raise
             raise ClusternetError(_NO_SHADOW_API, "NoShadowAPI") from error
 

@@ -119,6 +119,21 @@ def problems(schema: Schema, value: Any) -> Problems:
     return found
 
 
+def without_unknown(schema: Schema, value: Any) -> Any:
+    """Return a value without the fields that its schema doesn't know, as API servers drop them."""
+    if isinstance(value, dict):
+        kept = {}
+        for name, inner in value.items():
+            if field_schema := schema.field(name):
+                kept[name] = without_unknown(field_schema, inner)
+            elif schema.is_open:
+                kept[name] = inner
+        return kept
+    if isinstance(value, list) and (items := schema.items):
+        return [without_unknown(items, inner) for inner in value]
+    return value
+
+
 def _look(schema: Schema, value: Any, path: str, found: Problems) -> None:
     if value is None:
         return

@@ -1,4 +1,4 @@
-"""How native objects are kept as Manifests: names, labels, templates, and what a dry run adds to them (spec/04 §8)."""
+"""How native objects are kept as Manifests: names, labels, templates, and what a dry run says of them (spec/04 §8)."""
 
 from __future__ import annotations
 
@@ -188,27 +188,37 @@ def dry_run_object(obj: Object, reserved_namespace: str, name: str) -> Object:
     return sent
 
 
-def checked_object(answer: Object, given: Object) -> Object:
-    """Return the object to keep, out of what a dry run answered: with defaults, without what it made up (spec/04 §8.3).
+def published_object(given: Object, answer: Object) -> Object:
+    """Return the object to keep, out of what somebody sent and the parent has accepted (spec/04 §8.3).
+
+    What the parent would have filled in is no part of it: its defaults and its admission are those of another cluster.
+    Only fields that are null go where the parent reads them as absent, and `trimmed` what belongs to one cluster.
 
     Args:
+        given: what was asked for.
         answer: of the dry run.
-        given: what was asked for; its name, namespace and chosen node ports are taken.
     """
-    obj = copy.deepcopy(answer)
-    metadata = obj["metadata"]
-    for field in ("name", "namespace"):
-        if field in given["metadata"]:
-            metadata[field] = given["metadata"][field]
-    obj = template_of(obj)
+    obj = trimmed(given)
+    return {key: _without_nulls_but(value, answer.get(key)) for key, value in obj.items()}
+
+
+def trimmed(obj: Object) -> Object:
+    """Return an object without what only has a meaning on the cluster that it was read from (spec/04 §8.3).
+
+    These are the addresses of a Service, and the labels by which a Job knows its pods. Of another type than they should
+    be, they stay as they are.
+    """
+    obj = copy.deepcopy(obj)
+    spec = obj.get("spec")
+    if not isinstance(spec, dict):
+        return obj
     if _is(obj, "", "Service"):
-        _restore_service(obj["spec"], given.get("spec") or {})
+        _trim_service(spec)
+    template = spec.get("template")
+    inner = template.get("metadata") if isinstance(template, dict) else None
     if _is(obj, "batch", "Job"):
-        _clean_job(obj["spec"], given)
-    if _is(obj, "", "Namespace"):
-        _restore_namespace(obj, given)
-    template = (obj.get("spec") or {}).get("template")
-    if isinstance(template, dict) and isinstance(inner := template.get("metadata"), dict):
+        _trim_job(spec, inner if isinstance(inner, dict) else {}, obj["metadata"].get("name"))
+    if isinstance(inner, dict):
         inner.pop("creationTimestamp", None)
     return obj
 
@@ -226,14 +236,26 @@ def covers(live: Any, given: Any) -> bool:
     return bool(live == given)
 
 
-def scale_of(obj: Object, replicas_path: tuple[str, ...]) -> Object:
-    """Return the `scale` of an object, as API group autoscaling/v1 has it."""
-    metadata = obj["metadata"]
-    fields = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+def replicas_of(obj: Object, replicas_path: tuple[str, ...]) -> int | None:
+    """Return the number of replicas that an object asks for; None if it leaves that to others."""
     value: Any = obj
     for part in replicas_path:
         value = value.get(part) if isinstance(value, dict) else None
-    replicas = value if isinstance(value, int) else 0
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def scale_of(obj: Object, replicas_path: tuple[str, ...], default: int) -> Object:
+    """Return the `scale` of an object, as API group autoscaling/v1 has it.
+
+    Args:
+        obj: the object.
+        replicas_path: where its number of replicas stands.
+        default: the number where it asks for none.
+    """
+    metadata = obj["metadata"]
+    fields = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+    asked = replicas_of(obj, replicas_path)
+    replicas = default if asked is None else asked
     selector = (obj.get("spec") or {}).get("selector") or {}
     labels = selector.get("matchLabels", selector) if isinstance(selector, dict) else {}
     text = ",".join(f"{key}={value}" for key, value in labels.items() if isinstance(value, str))
@@ -277,37 +299,47 @@ def _drop_addresses(spec: Object) -> None:
         spec.pop("clusterIPs", None)
 
 
-def _restore_service(spec: Object, given: Object) -> None:
-    """Take away the addresses and ports that the parent chose; what somebody chose stays (spec/06 B7.9, C3.17)."""
+def _trim_service(spec: Object) -> None:
+    """Take away addresses; ports on nodes that somebody chose stay (spec/06 B7.9, C3.17)."""
     _drop_addresses(spec)
-    for kept, asked in zip(_port_holders(spec), _port_holders(given), strict=False):
+    for holder in _port_holders(spec):
         for field in ("nodePort", "healthCheckNodePort"):
-            if _is_port(asked.get(field)):
-                kept[field] = asked[field]
-            else:
-                kept.pop(field, None)
+            if field in holder and not _is_port(holder[field]):
+                del holder[field]
 
 
-def _clean_job(spec: Object, given: Object) -> None:
-    """Take away the labels that the parent made (spec/06 B7.10); `job-name` stays, with the job's own name."""
-    selector, template = spec.get("selector") or {}, spec["template"].get("metadata") or {}
+def _trim_job(spec: Object, template: Object, name: object) -> None:
+    """Take away the labels that a cluster made (spec/06 B7.10); `job-name` stays, with the job's own name."""
+    selector = spec.get("selector")
+    selector = selector if isinstance(selector, dict) else {}
     for holder, field, made in (
         (selector, "matchLabels", _JOB_UID_LABELS),
         (template, "labels", _JOB_LABELS),
     ):
-        labels = holder.get(field) or {}
+        labels = holder.get(field)
+        if not isinstance(labels, dict):
+            continue
         for label in made:
             labels.pop(label, None)
         if not labels:
-            holder.pop(field, None)
-    if not selector:
-        spec.pop("selector", None)
-    if "job-name" in (template.get("labels") or {}):
-        template["labels"]["job-name"] = given["metadata"]["name"]
+            holder.pop(field)
+    if "selector" in spec and not selector:
+        spec.pop("selector")
+    labels = template.get("labels")
+    if isinstance(labels, dict) and "job-name" in labels:
+        labels["job-name"] = name
 
 
-def _restore_namespace(obj: Object, given: Object) -> None:
-    """The label with a namespace's name, and only it, was made from the name of the dry run."""
-    labels = obj["metadata"]["labels"]
-    if "kubernetes.io/metadata.name" in labels:
-        labels["kubernetes.io/metadata.name"] = given["metadata"]["name"]
+def _without_nulls_but(value: Any, kept: Any) -> Any:
+    """Return a value without the fields that are null, but for those that are null in another value, too."""
+    if isinstance(value, dict):
+        other = kept if isinstance(kept, dict) else {}
+        return {
+            key: _without_nulls_but(inner, other.get(key))
+            for key, inner in value.items()
+            if inner is not None or (key in other and other[key] is None)
+        }
+    if isinstance(value, list):
+        others = kept if isinstance(kept, list) and len(kept) == len(value) else [None] * len(value)
+        return [_without_nulls_but(inner, other) for inner, other in zip(value, others, strict=True)]
+    return value

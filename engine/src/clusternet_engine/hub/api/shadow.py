@@ -38,6 +38,7 @@ from clusternet_engine.model.shadow import (
     make_manifest,
     name_problem,
     owners,
+    replicas_of,
     scale_of,
     shadow_object,
     updated_manifest,
@@ -56,6 +57,8 @@ _NAMESPACE_CONTROLLERS = frozenset(
     {"system:serviceaccount:kube-system:namespace-controller", "system:kube-controller-manager"}
 )
 _INITIAL_END = "k8s.io/initial-events-end"
+_NATIVE_WORKLOADS = frozenset({"", "apps"})
+"""Groups whose kinds have one replica where none are asked for, which their schemas don't say."""
 
 
 class Shadow:
@@ -308,7 +311,8 @@ class Shadow:
             verb, subresource = info.verb, info.subresource
             raise refuse(405, f"the shadow API has no {verb} of {info.resource}/{subresource}: it keeps templates only")
         if info.verb == "get":
-            return json_answer(scale_of(shadow_object(await self._store.get(resource, info.name, namespace)), path))
+            obj = shadow_object(await self._store.get(resource, info.name, namespace))
+            return json_answer(scale_of(obj, path, await self._default_replicas(obj, resource, path)))
         if info.verb == "update":
             sent = await self._bodies.object(call)
         else:
@@ -317,7 +321,8 @@ class Shadow:
         for attempt in range(ATTEMPTS):
             manifest = await self._store.get(resource, info.name, namespace)
             if info.verb == "patch":
-                scale = scale_of(shadow_object(manifest), path)
+                obj = shadow_object(manifest)
+                scale = scale_of(obj, path, await self._default_replicas(obj, resource, path))
                 # A Scale has no lists that could be merged.
                 merging = PatchType.MERGE if isinstance(patch, dict) else kind
                 sent = await self._bodies.aside(call, patched, scale, merging, patch, None)
@@ -338,8 +343,19 @@ class Shadow:
                 if attempt == ATTEMPTS - 1 or (version and info.verb == "update"):
                     raise
                 continue
-            return json_answer(scale_of(shadow_object(written), path))
+            return json_answer(scale_of(shadow_object(written), path, replicas))
         raise AssertionError("unreachable")
+
+    async def _default_replicas(self, obj: Object, resource: Resource, path: tuple[str, ...]) -> int:
+        """Return how many replicas an object has on a child if it asks for none: what its kind says, or one."""
+        if replicas_of(obj, path) is None and resource.group not in _NATIVE_WORKLOADS:
+            schema = await self._schemas.of(resource)
+            for part in path:
+                schema = schema.field(part) if schema else None
+            default = schema.extension("default") if schema else None
+            if isinstance(default, int) and not isinstance(default, bool):
+                return default
+        return 1
 
 
 def _conflict(error: ApplyConflict, resource: Resource, name: str) -> ApiError:
