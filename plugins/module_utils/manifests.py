@@ -42,8 +42,7 @@ def check(option: str, definitions: Iterable[dict[str, Any]], namespace: Optiona
     for item in definitions:
         if _group(item).endswith(_OWN_GROUPS):
             raise invalid(option, f"{describe(item)} is no native object; there are own modules for those kinds")
-        # The name becomes the value of a label (spec/04 §8.2).
-        validate.label_value(option, constants.LABEL_CONFIG_NAME, item["metadata"]["name"])
+        validate.path_segment(option, item["metadata"]["name"])
     refuse_twice(option, definitions, namespace, _group)
 
 

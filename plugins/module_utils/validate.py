@@ -74,6 +74,13 @@ def object_name(option: str, value: Any, longest: int = DNS_SUBDOMAIN_LENGTH) ->
     return str(value)
 
 
+def path_segment(option: str, value: Any) -> str:
+    """Name of an object of any kind, which stands in a path; raises ConfigError. Some kinds take less."""
+    if not isinstance(value, str) or value in ("", ".", "..") or "/" in value or "%" in value:
+        raise invalid(option, f"the name {value!r} must be a text that is not empty, '.' or '..', without '/' and '%'")
+    return value
+
+
 def cluster_id(option: str, value: str) -> str:
     """Identity of a cluster, a UUID (spec/01 §2.1); raises ConfigError."""
     if not _UUID.fullmatch(value):

@@ -23,7 +23,7 @@ options:
         kind has namespaces and O(namespace) isn't to be its own.
       - A text is YAML or JSON with any number of objects, such as a lookup of a template or of a kustomization returns.
       - An object of kind C(List) stands for its items.
-      - Names have at most 63 characters. The parent has to know the kind.
+      - The parent has to know the kind.
       - The data of Secrets is shown neither in the output nor in diffs.
     type: list
     elements: raw

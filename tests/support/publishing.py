@@ -22,6 +22,8 @@ from clusternet_engine.kube.resources import (
 )
 from clusternet_engine.model import constants as names
 from clusternet_engine.model.documents import write_yaml
+from clusternet_engine.model.labels import label_form
+from clusternet_engine.model.shadow import manifest_name
 from clusternet_engine.model.times import format_time
 
 _NEVER_LOST = 365 * 24 * 3600
@@ -38,19 +40,19 @@ def manifest_of(obj: Object, *, plural: str | None = None) -> Object:
     group, _, version = str(obj["apiVersion"]).rpartition("/")
     metadata = obj["metadata"]
     namespace = metadata.get("namespace", "")
-    parts = [plural or f"{obj['kind'].lower()}s", namespace, metadata["name"]]
+    name = manifest_name(plural or f"{obj['kind'].lower()}s", metadata["name"], namespace)
     labels = {**(metadata.get("labels") or {}), names.CREATED_BY_LABEL: names.CREATED_BY_HUB}
     return {
-        **_head(MANIFESTS, ".".join(filter(None, parts)), names.RESERVED_NAMESPACE),
+        **_head(MANIFESTS, name, names.RESERVED_NAMESPACE),
         "metadata": {
-            "name": ".".join(filter(None, parts)),
+            "name": name,
             "namespace": names.RESERVED_NAMESPACE,
             "labels": {
                 **labels,
                 names.CONFIG_GROUP_LABEL: group,
                 names.CONFIG_VERSION_LABEL: version,
                 names.CONFIG_KIND_LABEL: obj["kind"],
-                names.CONFIG_NAME_LABEL: metadata["name"],
+                names.CONFIG_NAME_LABEL: label_form(metadata["name"]),
                 names.CONFIG_NAMESPACE_LABEL: namespace,
             },
         },

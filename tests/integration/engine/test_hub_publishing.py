@@ -23,6 +23,21 @@ def site(publishing: PublishingSite) -> PublishingSite:
     return publishing
 
 
+async def test_names_that_no_label_can_hold_are_published_and_overridden(site: PublishingSite) -> None:
+    cluster = await site.cluster()
+    objects = [
+        {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": name}, "rules": []}
+        for name in (f"system:{site.name}", f"{site.name}-{'x' * 100}", f"{site.name}-{'x' * 101}")
+    ]
+    await site.make(*objects)
+    change = override("MergePatch", {"metadata": {"annotations": {"a": "b"}}})
+    await site.make(localization(site.name, cluster.namespace, feed_of(objects[0]), [change]))
+    await site.make(subscription(site.name, objects, clusters={"site": site.name}))
+    rendered = await site.rendered(cluster)
+    assert names_of(rendered) == [f"ClusterRole/{obj['metadata']['name']}" for obj in objects]
+    assert rendered[0]["metadata"]["annotations"] == {"a": "b"}
+
+
 async def test_subscription_becomes_bases_and_descriptions(site: PublishingSite) -> None:
     one, two = await site.cluster(), await site.cluster()
     objects = (native_namespace(site.name), config_map("settings", site.name, a="1"), deployment("web", site.name))

@@ -24,6 +24,7 @@ from clusternet_engine.kube.informer import Informer
 from clusternet_engine.kube.resources import BASES, Object, Resource, object_key, split_key
 from clusternet_engine.model import constants as names
 from clusternet_engine.model.readiness import is_lost, is_ready
+from clusternet_engine.model.releases import description_name
 from clusternet_engine.model.sync_modes import Side, cluster_deployer
 
 SETTLE = 5.0
@@ -280,7 +281,7 @@ class Publisher:
         """
         namespace, name = obj["metadata"]["namespace"], obj["metadata"]["name"]
         if obj["kind"] == names.HELM_RELEASE_KIND:
-            name = (obj["metadata"].get("labels") or {}).get(names.CONFIG_NAME_LABEL) or ""
+            name = description_name(obj)
         stem = name.removesuffix("-generic").removesuffix("-helm")
         base = self._sources.bases.get(stem, namespace)
         if base is None or base["metadata"].get("deletionTimestamp"):

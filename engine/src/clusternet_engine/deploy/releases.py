@@ -38,7 +38,13 @@ from clusternet_engine.model.helm_records import (
     selector,
     status_of,
 )
-from clusternet_engine.model.releases import UnreadableChart, place_of, release_name, wanted_releases
+from clusternet_engine.model.releases import (
+    UnreadableChart,
+    description_name,
+    place_of,
+    release_name,
+    wanted_releases,
+)
 from clusternet_engine.threads import Overdue, Threads
 
 _DEFAULT_TIMEOUT = 300
@@ -183,7 +189,7 @@ class Releases:
     async def _is_kept(self, release: Object, base: Object) -> bool:
         """Return whether a Base has the chart of a HelmRelease, and nothing says that it is to be elsewhere now."""
         metadata = release["metadata"]
-        name = (metadata.get("labels") or {}).get(names.CONFIG_NAME_LABEL) or ""
+        name = description_name(release)
         charts = [feed for feed in base["spec"]["feeds"] if is_chart(feed)]
         if metadata["name"] not in (release_name({"metadata": {"name": name}}, chart) for chart in charts):
             return False

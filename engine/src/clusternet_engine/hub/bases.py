@@ -69,6 +69,7 @@ from clusternet_engine.model.feeds import chart_feed, feed_reference, manifest_r
 from clusternet_engine.model.initialization import init_base_name, init_skipped
 from clusternet_engine.model.logins import logins_patch, pointing_to_secrets, rendered_logins
 from clusternet_engine.model.overrides import is_live, is_urgent, selects_differently
+from clusternet_engine.model.releases import description_name
 from clusternet_engine.model.rendering import (
     VERIFYING_CHART,
     Problem,
@@ -227,9 +228,8 @@ class Bases:
     def _on_release(self, change: Change) -> None:
         """Once the last release is gone, so can the Description of charts."""
         if change.new is None:
-            metadata = change.object["metadata"]
-            description = (metadata.get("labels") or {}).get(names.CONFIG_NAME_LABEL) or ""
-            self._controller.enqueue(make_key(description.removesuffix(HELM_SUFFIX), metadata["namespace"]))
+            base = description_name(change.object).removesuffix(HELM_SUFFIX)
+            self._controller.enqueue(make_key(base, change.object["metadata"]["namespace"]))
 
     def _references_of(self, feed: Object) -> set[str]:
         """Return the references by which Bases can list what an override's feed means."""

@@ -20,6 +20,7 @@ from clusternet_engine.model import constants as names
 from clusternet_engine.model import features
 from clusternet_engine.model.addresses import repository_rule
 from clusternet_engine.model.charts import ChartMissing, repository_host
+from clusternet_engine.model.labels import label_form
 
 NAME = "helmchart"
 
@@ -144,8 +145,8 @@ def _missing_labels(chart: Object) -> dict[str, str]:
         names.CONFIG_GROUP_LABEL: HELM_CHARTS.group,
         names.CONFIG_VERSION_LABEL: HELM_CHARTS.version,
         names.CONFIG_KIND_LABEL: HELM_CHARTS.kind,
-        names.CONFIG_NAME_LABEL: metadata["name"],
+        names.CONFIG_NAME_LABEL: label_form(metadata["name"]),
         names.CONFIG_NAMESPACE_LABEL: metadata["namespace"],
     }
     labels = metadata.get("labels") or {}
-    return {key: value for key, value in wanted.items() if labels.get(key) != value and len(value) <= 63}
+    return {key: value for key, value in wanted.items() if labels.get(key) != value}

@@ -12,10 +12,10 @@ from clusternet_engine.deploy.repositories import Credential
 from clusternet_engine.kube.client import Client
 from clusternet_engine.kube.errors import NotFound
 from clusternet_engine.kube.resources import BASES, SECRETS, Object, split_key
-from clusternet_engine.model import constants as names
 from clusternet_engine.model.descriptions import HELM_SUFFIX
 from clusternet_engine.model.logins import Login, login_for, login_of, may_use, refusal
 from clusternet_engine.model.names import is_dns_label, is_dns_subdomain
+from clusternet_engine.model.releases import description_name
 
 
 class HubPullSecrets:
@@ -54,8 +54,7 @@ class HubPullSecrets:
         return await self._credential(login)
 
     async def _noted(self, release: Object) -> Login | None:
-        metadata = release["metadata"]
-        name = (metadata.get("labels") or {}).get(names.CONFIG_NAME_LABEL) or ""
+        metadata, name = release["metadata"], description_name(release)
         if not name:
             return None
         try:

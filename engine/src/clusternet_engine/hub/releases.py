@@ -19,7 +19,14 @@ from clusternet_engine.kube.resources import DESCRIPTIONS, HELM_RELEASES, Object
 from clusternet_engine.model import constants as names
 from clusternet_engine.model import features
 from clusternet_engine.model.logins import awaited_copy
-from clusternet_engine.model.releases import UnreadableChart, difference, helm_status, place_of, wanted_releases
+from clusternet_engine.model.releases import (
+    UnreadableChart,
+    description_name,
+    difference,
+    helm_status,
+    place_of,
+    wanted_releases,
+)
 
 NAME = "helmrelease"
 
@@ -66,9 +73,8 @@ class Releases:
             self._controller.enqueue(object_key(change.object))
 
     def _on_release(self, change: Change) -> None:
-        metadata = change.object["metadata"]
-        if description := (metadata.get("labels") or {}).get(names.CONFIG_NAME_LABEL):
-            self._controller.enqueue(make_key(description, metadata["namespace"]))
+        if description := description_name(change.object):
+            self._controller.enqueue(make_key(description, change.object["metadata"]["namespace"]))
 
     def _on_login(self, change: Change) -> None:
         """A release may have waited for it."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from clusternet_engine.kube.resources import Object
 from clusternet_engine.model import constants as names
+from clusternet_engine.model.labels import label_form
 
 CHART_API_VERSION = f"{names.APPS_GROUP}/v1alpha1"
 
@@ -48,14 +49,23 @@ def chart_feed(chart: Object) -> Object:
 
 
 def manifest_feed(manifest: Object) -> Object | None:
-    """Return the feed that means the object in a Manifest, read from its labels; None when they are missing."""
+    """Return the feed that means the object in a Manifest, read from its labels; None when they are missing.
+
+    Where a label holds but a digest, the object itself says what it is the digest of.
+    """
     labels = manifest["metadata"].get("labels") or {}
     kind, name, version = (
         labels.get(key) for key in (names.CONFIG_KIND_LABEL, names.CONFIG_NAME_LABEL, names.CONFIG_VERSION_LABEL)
     )
     if not (kind and name and version):
         return None
-    group, namespace = labels.get(names.CONFIG_GROUP_LABEL), labels.get(names.CONFIG_NAMESPACE_LABEL)
+    obj = manifest.get("template")
+    obj = obj if isinstance(obj, dict) else {}
+    metadata = obj.get("metadata")
+    name = _whole(name, metadata.get("name") if isinstance(metadata, dict) else None)
+    api_version = obj.get("apiVersion")
+    own_group = api_version.rpartition("/")[0] if isinstance(api_version, str) else None
+    group, namespace = _whole(labels.get(names.CONFIG_GROUP_LABEL), own_group), labels.get(names.CONFIG_NAMESPACE_LABEL)
     feed = {"apiVersion": f"{group}/{version}" if group else version, "kind": kind, "name": name}
     return {**feed, "namespace": namespace} if namespace else feed
 
@@ -73,3 +83,8 @@ def manifest_references(manifest: Object) -> Iterator[str]:
 def feed_references(feeds: list[Object]) -> Iterator[str]:
     """Yield the references of a list of feeds, each once."""
     yield from dict.fromkeys(map(feed_reference, feeds))
+
+
+def _whole(label: str | None, text: object) -> str | None:
+    """Return the text that a label stands for, if it does stand for it, else what the label says."""
+    return text if isinstance(text, str) and label is not None and label_form(text) == label else label

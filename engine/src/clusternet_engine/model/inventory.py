@@ -9,7 +9,7 @@ from typing import Any
 from clusternet_engine.kube.resources import FEED_INVENTORIES, Object
 from clusternet_engine.model import constants as names
 from clusternet_engine.model.feeds import feed_text
-from clusternet_engine.model.labels import is_label_value
+from clusternet_engine.model.labels import label_form
 from clusternet_engine.model.quantities import Quantity, parse_quantity, sum_quantities
 
 REPLICAS_PATH = "/spec/replicas"
@@ -73,9 +73,8 @@ def make_inventory(subscription: Object, feeds: list[Object]) -> Object:
         names.CREATED_BY_LABEL: names.CREATED_BY_CONTROLLER_MANAGER,
         names.SUBSCRIPTION_NAMESPACE_LABEL: metadata["namespace"],
         names.SUBSCRIPTION_UID_LABEL: metadata["uid"],
+        names.SUBSCRIPTION_NAME_LABEL: label_form(metadata["name"]),
     }
-    if is_label_value(metadata["name"]):
-        labels[names.SUBSCRIPTION_NAME_LABEL] = metadata["name"]
     owner = {
         "apiVersion": subscription["apiVersion"],
         "kind": subscription["kind"],

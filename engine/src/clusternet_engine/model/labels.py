@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,12 +11,30 @@ from clusternet_engine.kube.resources import Object
 from clusternet_engine.model import constants as names
 from clusternet_engine.model.names import LABEL_LIMIT, is_dns_subdomain
 
+_DIGEST = 32
+"""Hexadecimal digits of a digest in a name: 128 bits, so that nobody can make two names share one."""
 _LABEL = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
 
 
 def is_label_value(text: str) -> bool:
     """Return whether the text may be the value of a label; it may be empty."""
     return text == "" or (len(text) <= LABEL_LIMIT and _LABEL.fullmatch(text) is not None)
+
+
+def label_form(text: str) -> str:
+    """Return a name as the value of a label: itself where it fits, else its beginning and a digest.
+
+    Kubernetes takes names that labels don't, such as `system:node` for a ClusterRole, or 253 letters. Whoever finds
+    something by such a label reads the name elsewhere.
+    """
+    return text if is_label_value(text) else digested(re.sub(r"[^A-Za-z0-9_.]", "-", text), text)
+
+
+def digested(stem: str, text: str) -> str:
+    """Return the beginning of a name, made of letters that fit, and a digest of the text that it stands for."""
+    digest = hashlib.sha256(text.encode()).hexdigest()[:_DIGEST]
+    head = stem[: LABEL_LIMIT - _DIGEST - 1].strip("-_.")
+    return f"{head}-{digest}" if head else digest
 
 
 def is_label_key(text: str) -> bool:

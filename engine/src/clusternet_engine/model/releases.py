@@ -9,7 +9,7 @@ from clusternet_engine.kube.resources import HELM_RELEASES, Object
 from clusternet_engine.model import constants as names
 from clusternet_engine.model.bases import identity_labels, owner_reference
 from clusternet_engine.model.descriptions import decode
-from clusternet_engine.model.labels import is_label_key, is_label_value
+from clusternet_engine.model.labels import is_label_key, is_label_value, label_form
 from clusternet_engine.model.merging import merge_difference
 from clusternet_engine.model.names import NAME_LIMIT
 from clusternet_engine.model.uid_labels import without_uid_labels
@@ -106,7 +106,7 @@ def release_labels(description: Object, chart_labels: Mapping[str, str]) -> dict
         **kept,
         names.CREATED_BY_LABEL: names.CREATED_BY_CONTROLLER_MANAGER,
         names.CONFIG_KIND_LABEL: names.DESCRIPTION_KIND,
-        names.CONFIG_NAME_LABEL: metadata["name"],
+        names.CONFIG_NAME_LABEL: label_form(metadata["name"]),
         names.CONFIG_NAMESPACE_LABEL: metadata["namespace"],
         names.CONFIG_UID_LABEL: metadata["uid"],
         **identity_labels(labels),
@@ -114,6 +114,20 @@ def release_labels(description: Object, chart_labels: Mapping[str, str]) -> dict
         names.SUBSCRIPTION_NAMESPACE_LABEL: labels.get(names.SUBSCRIPTION_NAMESPACE_LABEL, ""),
         names.SUBSCRIPTION_UID_LABEL: labels.get(names.SUBSCRIPTION_UID_LABEL, ""),
     }
+
+
+def description_name(release: Object) -> str:
+    """Return the name of the Description that a HelmRelease was made for; empty if it doesn't say one.
+
+    Its label may hold a digest; then the reference to its owner says it.
+    """
+    metadata = release["metadata"]
+    label = (metadata.get("labels") or {}).get(names.CONFIG_NAME_LABEL) or ""
+    for owner in metadata.get("ownerReferences") or ():
+        name = str(owner.get("name"))
+        if owner.get("kind") == names.DESCRIPTION_KIND and label_form(name) == label:
+            return name
+    return str(label)
 
 
 def place_of(release: Object) -> tuple[str, str]:

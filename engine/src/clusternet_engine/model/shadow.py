@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,10 +12,13 @@ from clusternet_engine.kube.resources import MANIFESTS, Object, Resource
 from clusternet_engine.model import constants as names
 from clusternet_engine.model.apply import Manager, managed_fields, managers_of
 from clusternet_engine.model.documents import DocumentError, read_json
-from clusternet_engine.model.labels import is_label_value
-from clusternet_engine.model.names import LABEL_LIMIT, is_dns_label, is_dns_subdomain
+from clusternet_engine.model.labels import digested, label_form
+from clusternet_engine.model.names import is_dns_label, is_dns_subdomain
 
 SHADOW_API_VERSION = f"{names.SHADOW_GROUP}/{names.SHADOW_VERSION}"
+
+MAX_NAME = 1024
+"""Characters of a name; some kinds have no limit of their own."""
 
 _OF_MANIFEST = (
     "generation",
@@ -30,8 +34,14 @@ _JOB_LABELS = (*_JOB_UID_LABELS, "batch.kubernetes.io/job-name")
 
 
 def manifest_name(plural: str, name: str, namespace: str | None = None) -> str:
-    """Return the name of the Manifest of an object (spec/04 §8.2): `deployments.foo.web` or `namespaces.foo`."""
-    return ".".join(filter(None, (plural, namespace, name)))
+    """Return the name of the Manifest of an object (spec/04 §8.2): `deployments.foo.web` or `namespaces.foo`.
+
+    A name that Manifests can't have, such as `system:node`, becomes its beginning and a digest.
+    """
+    found = ".".join(filter(None, (plural, namespace, name)))
+    if is_dns_subdomain(found):
+        return found
+    return ".".join(filter(None, (plural, namespace, digested(re.sub("[^a-z0-9]", "-", name.lower()), name))))
 
 
 def legacy_manifest_name(plural: str, name: str, namespace: str | None = None) -> str:
@@ -39,19 +49,19 @@ def legacy_manifest_name(plural: str, name: str, namespace: str | None = None) -
     return "-".join(filter(None, (plural, namespace, name)))
 
 
-def name_problem(plural: str, name: str, namespace: str | None = None) -> str | None:
+def name_problem(name: str, namespace: str | None = None) -> str | None:
     """Return why an object of this name can't be kept as a Manifest; None if it can.
 
-    Its name stands in a label, by which feeds find it, and in the Manifest's name (spec/04 §8.2).
+    Names that Kubernetes takes for some kind are taken; which kind takes which is judged by the dry run.
     """
     if namespace is not None and not is_dns_label(namespace):
         return f"{namespace!r} is not the name of a namespace"
-    if len(name) > LABEL_LIMIT:
-        return f"must be no more than {LABEL_LIMIT} characters, because feeds find the object by a label with its name"
-    if not name or not is_label_value(name):
-        return "must be a valid value of a label, because feeds find the object by a label with its name"
-    if not is_dns_subdomain(manifest_name(plural, name, namespace)):
-        return "must be lower case letters, digits, '-' and '.', because the object's Manifest is named after it"
+    if not name:
+        return "is required"
+    if name in (".", "..") or "/" in name or "%" in name:
+        return "may not be '.' or '..', nor contain '/' or '%'"
+    if len(name) > MAX_NAME:
+        return f"must be no more than {MAX_NAME} characters"
     return None
 
 
@@ -64,10 +74,10 @@ def manifest_labels(obj: Object, resource: Resource) -> dict[str, str]:
 def config_labels(resource: Resource, name: str, namespace: str | None) -> dict[str, str]:
     """Return the labels that tell which object a Manifest holds."""
     return {
-        names.CONFIG_GROUP_LABEL: resource.group,
+        names.CONFIG_GROUP_LABEL: label_form(resource.group),
         names.CONFIG_VERSION_LABEL: resource.version,
         names.CONFIG_KIND_LABEL: resource.kind,
-        names.CONFIG_NAME_LABEL: name,
+        names.CONFIG_NAME_LABEL: label_form(name),
         names.CONFIG_NAMESPACE_LABEL: namespace or "",
     }
 

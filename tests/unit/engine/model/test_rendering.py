@@ -7,7 +7,7 @@ import string
 import orjson
 import pytest
 from clusternet_engine.model import constants as names
-from clusternet_engine.model import descriptions, releases
+from clusternet_engine.model import descriptions, labels, releases
 from clusternet_engine.model.applied import reference, to_annotation, without
 from clusternet_engine.model.bases import (
     awaits_replicas,
@@ -637,3 +637,16 @@ def test_problems_that_a_base_notes():
     assert noted_problems(base) == []
     for wrong in ("{", "[1]", '[{"reason": 1}]', "1"):
         assert noted_problems({"metadata": {"annotations": {names.RENDERING_PROBLEMS_ANNOTATION: wrong}}}) == []
+
+
+@pytest.mark.parametrize("name", ["web-abcde-helm", "w" * 57 + "-abcde-helm"])
+def test_a_release_names_its_description_however_long(name):
+    owner = {"apiVersion": "apps.clusternet.io/v1alpha1", "kind": "Description"}
+    metadata = {"name": name, "namespace": "clusternet-abcde", "uid": "u", "labels": {}}
+    reference = {"name": "db", "namespace": "default"}
+    release = releases.build_release({**owner, "metadata": metadata}, reference, {"spec": {}}, "")
+    assert all(map(labels.is_label_value, release["metadata"]["labels"].values()))
+    assert releases.description_name(release) == name
+    del release["metadata"]["ownerReferences"]
+    assert releases.description_name(release) == labels.label_form(name)
+    assert releases.description_name({"metadata": {}}) == ""

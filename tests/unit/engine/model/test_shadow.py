@@ -4,6 +4,9 @@ import pytest
 from clusternet_engine.kube.resources import Resource
 from clusternet_engine.model import constants as names
 from clusternet_engine.model.apply import APPLY, Manager
+from clusternet_engine.model.feeds import manifest_feed
+from clusternet_engine.model.labels import is_label_value, label_form
+from clusternet_engine.model.names import is_dns_subdomain
 from clusternet_engine.model.shadow import (
     covers,
     dry_run_object,
@@ -56,19 +59,54 @@ def test_b7_8_names():
     ("name", "namespace", "problem"),
     [
         ("web", "foo", ""),
-        ("a" * 63, None, ""),
-        ("a" * 64, "foo", "63 characters"),
-        ("system:x", "foo", "value of a label"),
-        ("", "foo", "value of a label"),
-        ("Web", "foo", "lower case"),
-        ("a_b", None, "lower case"),
+        ("a" * 253, None, ""),
+        ("system:x", "foo", ""),
+        ("Web", "foo", ""),
+        ("", "foo", "is required"),
+        ("..", None, "may not be"),
+        ("a/b", None, "may not be"),
+        ("a%b", "foo", "may not be"),
+        ("a" * 1025, None, "no more than 1024"),
         ("web", "Foo", "'Foo' is not the name of a namespace"),
     ],
 )
-def test_c3_18_names_that_no_label_can_hold(name, namespace, problem):
-    found = name_problem("deployments", name, namespace)
+def test_c3_18_names_that_nothing_can_have(name, namespace, problem):
+    found = name_problem(name, namespace)
     assert (found is None) == (problem == "")
     assert problem in (found or "")
+
+
+NAMES = st.text(st.characters(codec="utf-8", exclude_characters="/%"), min_size=1, max_size=300)
+
+
+@given(NAMES, st.none() | st.just("foo"))
+def test_every_name_finds_room_and_is_found_again(name, namespace):
+    obj = {"apiVersion": "a.example.org/v1", "kind": "X", "metadata": {"name": name}}
+    obj["metadata"] |= {"namespace": namespace} if namespace else {}
+    resource = Resource("a.example.org", "v1", "x" * 63, "X", namespaced=bool(namespace))
+    manifest = make_manifest(obj, resource, RESERVED)
+    assert is_dns_subdomain(manifest["metadata"]["name"])
+    assert all(map(is_label_value, manifest["metadata"]["labels"].values()))
+    feed = manifest_feed(manifest)
+    assert (feed["name"], feed.get("namespace")) == (name, namespace)
+
+
+@given(NAMES, NAMES)
+def test_two_names_never_share_a_manifest(one, other):
+    assert (manifest_name("x", one) == manifest_name("x", other)) == (one == other)
+
+
+def test_names_that_are_too_long_or_no_labels_are_digested():
+    assert manifest_name("clusterroles", "system:node") == "clusterroles.system-node-324d7600023a69586e0ebd1073609010"
+    assert label_form("system:node") == "system-node-324d7600023a69586e0ebd1073609010"
+    assert label_form("web") == "web"
+    assert len(label_form("a" * 64)) == 63
+    group = "g" * 60 + ".example.org"
+    obj = {"apiVersion": f"{group}/v1", "kind": "X", "metadata": {"name": "x"}}
+    manifest = make_manifest(obj, Resource(group, "v1", "xs", "X", namespaced=False), RESERVED)
+    assert manifest_feed(manifest) == {"apiVersion": f"{group}/v1", "kind": "X", "name": "x"}
+    manifest["template"] = {}
+    assert manifest_feed(manifest)["apiVersion"] == f"{label_form(group)}/v1"
 
 
 def test_a_manifest_has_the_labels_of_its_object_and_tells_what_it_is():

@@ -58,7 +58,7 @@ INVALID = [
     ("objects", "src", {"src": ["/nonexistent.yml"]}),
     ("manifest", "definitions", {"definitions": [{"kind": "ConfigMap"}]}),
     ("manifest", "definitions", {"definitions": ["a: [1"]}),
-    ("manifest", "definitions", {"definitions": [_config_map("n" * 64)]}),
+    ("manifest", "definitions", {"definitions": [_config_map("a/b")]}),
     ("manifest", "definitions", {"definitions": [_config_map("c"), _config_map("c")]}),
     ("manifest", "definitions", {"definitions": [{**_config_map("c"), "apiVersion": "apps.clusternet.io/v1alpha1"}]}),
     ("manifest", "src", {"src": ["/nonexistent.yml"]}),

@@ -134,7 +134,7 @@ class Shadow:
         }
         found = await self._store.list({**passed, "labelSelector": selection.text})
         metadata = {key: value for key, value in found["metadata"].items() if key in ("resourceVersion", "continue")}
-        objects = [shadow_object(manifest) for manifest in found.get("items") or ()]
+        objects = [shadow_object(manifest) for manifest in found.get("items") or () if selection.names_it(manifest)]
         return json_answer(representation.list(objects, metadata, resource))
 
     async def _watch(self, call: Call, resource: Resource, namespace: str | None) -> web.StreamResponse:
@@ -177,7 +177,7 @@ class Shadow:
         self, call: Call, resource: Resource, namespace: str | None, obj: Object, managers: list[Manager]
     ) -> web.Response:
         name, query = obj["metadata"].get("name") or "", call.request.query
-        if problem := name_problem(resource.plural, name, namespace):
+        if problem := name_problem(name, namespace):
             causes = [{"reason": "FieldValueInvalid", "message": problem, "field": "metadata.name"}]
             details = {"name": name, "group": resource.group, "kind": resource.kind, "causes": causes}
             message = f'{qualified(resource)} "{name}" is invalid: metadata.name: Invalid value: "{name}": {problem}'
