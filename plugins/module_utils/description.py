@@ -72,6 +72,7 @@ def view(description: Mapping[str, Any], content: bool, shown: Shown) -> dict[st
         "deployer": spec["deployer"],
         "phase": status.get("phase"),
         "reason": status.get("reason"),
+        "conditions": status.get("conditions") or [],
         "generation": metadata.get("generation"),
         "deleting": bool(metadata.get("deletionTimestamp")),
         "objects": [shown.obj(obj) for obj in natives(spec.get("raw"))] if content and not helm else [],

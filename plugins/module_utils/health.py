@@ -82,6 +82,8 @@ def _job(spec: Mapping[str, Any], status: Mapping[str, Any]) -> Optional[str]:
         return None
     if "Failed" in conditions:
         return f"it failed: {conditions['Failed'].get('message')}"
+    if "Expired" in conditions:  # it was removed by its own rules, unseen
+        return None
     return f"it runs ({status.get('succeeded', 0)} of {spec.get('completions', 1)} completions)"
 
 

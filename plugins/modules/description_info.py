@@ -100,6 +100,13 @@ descriptions:
       description: Why it has failed.
       type: str
       sample: null
+    conditions:
+      description:
+        - What else is noteworthy about it. The type in use is V(Contested); its message says which fields of what is
+          published others undo, and who.
+      type: list
+      elements: dict
+      sample: []
     generation:
       description: Counts the changes of what is deployed.
       type: int

@@ -156,6 +156,7 @@ REQUIRED = {
         "spec.charts.0.name",
         "spec.charts.0.namespace",
         *below("status.manifestStatuses.0", FEED_REQUIRED),
+        *below("status.conditions.0", CONDITION_REQUIRED),
     ],
     "helmreleases": ["spec", "spec.repo", "spec.chart", "spec.targetNamespace"],
     "serviceexports": below("status.conditions.0", CONDITION_REQUIRED),
@@ -190,6 +191,7 @@ ENUMS = [
     ("managedclusters", "spec.syncMode", SYNC_MODES),
     ("managedclusters", "status.conditions.0.status", ["True", "False", "Unknown"]),
     ("subscriptions", "status.conditions.0.status", ["True", "False", "Unknown"]),
+    ("descriptions", "status.conditions.0.status", ["True", "False", "Unknown"]),
     ("subscriptions", "spec.schedulingStrategy", ["Replication", "Dividing"]),
     ("subscriptions", "spec.dividingScheduling.type", ["Static", "Dynamic"]),
     ("subscriptions", "spec.dividingScheduling.dynamicDividing.strategy", ["Spread", "Binpack"]),
@@ -254,7 +256,7 @@ VALUES: list[tuple[str, str, tuple[list[Any], list[Any]]]] = [
     ("managedclusters", "status.resourceUsage.memoryUsage", (["1Gi", 2], ["much"])),
     *(
         (kind, f"status.conditions.0.{field}", values)
-        for kind in ("managedclusters", "subscriptions")
+        for kind in ("managedclusters", "subscriptions", "descriptions")
         for field, values in (
             ("type", CONDITION_TYPES),
             ("reason", REASONS),

@@ -30,6 +30,7 @@ from clusternet_engine.model.applied import (
     without,
 )
 from clusternet_engine.model.descriptions import rendered_feeds
+from clusternet_engine.model.expiring import DIGEST, expires, has_started, started_reference
 from clusternet_engine.model.feeds import feed_reference, feed_references, feed_text
 from clusternet_engine.model.secret_values import MalformedValues
 
@@ -82,12 +83,13 @@ class Descriptions:
         except ValuesMissing as error:
             await self._write(description, names.DESCRIPTION_PENDING, str(error))
             raise self._waits(description, str(error)) from None
-        references = [reference(obj) for obj in wanted]
         before = self._known(description)
+        started = [obj for obj in wanted if expires(obj) and has_started(obj, before)]
+        references = [started_reference(obj) if obj in started else reference(obj) for obj in wanted]
         everything = union(before, references)
         remember = self._remember(description, everything) if len(everything) > len(union(before)) else None
         try:
-            outcomes = await objects.apply(wanted, first=remember)
+            outcomes = await objects.apply(wanted, first=remember, ended={identity(reference(obj)) for obj in started})
         except Invalid as error:
             text = (
                 f"{len(everything)} objects, those to be removed included, are too many for one Description: "
@@ -95,6 +97,7 @@ class Descriptions:
             )
             await self._failed(description, text)
             raise DeployFailed(text) from None
+        references = await self._note_started(description, everything, wanted, outcomes)
         gone = without(everything, references)
         outcomes += await self._prune(description, objects, neighbours, gone, references)
         for outcome in outcomes:
@@ -149,6 +152,22 @@ class Descriptions:
         patch = {"metadata": {"annotations": remembering(references)}}
         await self._parent.patch(DESCRIPTIONS, metadata["name"], patch, metadata["namespace"])
         self._remembered[metadata["uid"]] = references
+
+    async def _note_started(
+        self, description: Object, everything: list[Object], wanted: Iterable[Object], outcomes: Iterable[Outcome]
+    ) -> list[Object]:
+        """Remember in which form objects that go by themselves have been applied; return the references to all wanted.
+
+        It is done afterwards: a deployer that is killed in between rather has their work done twice than never.
+        """
+        references = [
+            started_reference(obj) if expires(obj) and not outcome.error else reference(obj)
+            for obj, outcome in zip(wanted, outcomes, strict=True)
+        ]
+        noted = {identity(entry): entry.get(DIGEST) for entry in everything}
+        if any(DIGEST in entry and noted.get(identity(entry)) != entry[DIGEST] for entry in references):
+            await self._remember(description, union(everything, references))
+        return references
 
     async def _delete(
         self, description: Object, objects: Objects, neighbours: Neighbours, going: list[Object]

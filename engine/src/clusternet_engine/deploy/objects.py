@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from itertools import islice
@@ -117,13 +117,18 @@ class Objects:
         self._limit = asyncio.Semaphore(_CONCURRENCY)
 
     async def apply(
-        self, objects: Sequence[Object], *, first: Coroutine[Any, Any, None] | None = None
+        self,
+        objects: Sequence[Object],
+        *,
+        first: Coroutine[Any, Any, None] | None = None,
+        ended: Collection[Identity] = (),
     ) -> list[Outcome]:
         """Apply prepared objects wave by wave; what fails doesn't stop others, unless they need it.
 
         Args:
             objects: from `model.applied.prepare`.
             first: done before anything is written, while the cluster is being read.
+            ended: what isn't made again where it is gone, since it goes by itself.
 
         Raises:
             ConnectionFailed: the cluster can't be reached.
@@ -133,7 +138,7 @@ class Objects:
         failed = _Failed()
         outcomes: dict[int, Outcome] = {}
         for group in waves(objects):
-            applied = await all_of(self._apply(obj, seen[id(obj)], failed) for obj in group)
+            applied = await all_of(self._apply(obj, seen[id(obj)], failed, ended) for obj in group)
             for obj, outcome in zip(group, applied, strict=True):
                 outcomes[id(obj)] = outcome
                 if outcome.error:
@@ -176,7 +181,7 @@ class Objects:
             except NotFound:
                 return None
 
-    async def _apply(self, obj: Object, seen: _Seen, failed: _Failed) -> Outcome:
+    async def _apply(self, obj: Object, seen: _Seen, failed: _Failed, ended: Collection[Identity]) -> Outcome:
         entry = reference(obj)
         if hindrance := failed.hinders(obj):
             return Outcome(entry, hindrance, waits=True)
@@ -187,6 +192,8 @@ class Objects:
                 live = await self._read(resource, obj)
             if live is not None and live["metadata"].get("deletionTimestamp"):
                 return Outcome(entry, _GOING, waits=True)
+            if live is None and identity(entry) in ended:
+                return Outcome(entry)
             version = live["metadata"]["resourceVersion"] if live else ""
             if live is not None and not needs_apply(live, obj):
                 return Outcome(entry, version=version)

@@ -98,6 +98,7 @@ class _Judgement:
     lost: bool = False
     failures: list[str] = field(default_factory=list)
     problems: list[tuple[str, str]] = field(default_factory=list)
+    contested: list[str] = field(default_factory=list)
 
 
 def parts_of(description: Object) -> list[Part]:
@@ -161,6 +162,9 @@ def _judge(state: ClusterState, feeds: Sequence[Object], faulty: set[str]) -> _J
             judgement.deployed = False
         if current and status.get("phase") == names.DESCRIPTION_FAILURE:
             judgement.failures.append(printable(status.get("reason")) or "no reason was given")
+        contested = find_condition(status.get("conditions"), names.CONTESTED)
+        if contested is not None and contested.get("status") == names.TRUE:
+            judgement.contested.append(printable(contested.get("message")))
         judgement.failures += (f"the status it reports of {text} is malformed" for text in _malformed(description))
     judgement.rendered = (
         state.base["spec"]["feeds"] == feeds and not judgement.problems and wanted - faulty <= there <= wanted
@@ -216,7 +220,9 @@ def _deployed(
         return False, "NotRendered", "Some feeds can't be rendered; condition Rendered says which, and why."
     if open_ends:
         return False, "Deploying", f"Not yet deployed to {_some([name for name, _ in open_ends])}."
-    return True, "Deployed", f"All feeds are deployed to {_count(states)}."
+    contested = [f"{state.name}: {text}" for state, judgement in pairs for text in judgement.contested]
+    told = f" Others undo it: {_some(contested, ' ')}" if contested else ""
+    return True, "Deployed", f"All feeds are deployed to {_count(states)}.{told}"
 
 
 def _too_early(scheduled: bool, states: Sequence[ClusterState]) -> tuple[str, str] | None:

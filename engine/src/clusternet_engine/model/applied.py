@@ -12,7 +12,10 @@ from clusternet_engine.model import constants as names
 from clusternet_engine.model.documents import DocumentError, read_json
 
 APPLIED_OBJECTS_ANNOTATION = f"{names.APPS_GROUP}/applied-objects"
-"""On Descriptions, not in Clusternet's own API: references of all objects that were or may have been applied."""
+"""On Descriptions, not in Clusternet's own API: references of all objects that were or may have been applied.
+
+Those of objects that go by themselves tell in which form they were (`model/expiring.py`).
+"""
 MAX_LAST_APPLIED = 200_000
 """Bytes of the annotation with the last applied configuration; all annotations together may have 256 KiB."""
 

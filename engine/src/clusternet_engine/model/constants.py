@@ -140,6 +140,9 @@ SCHEDULED = "Scheduled"
 RENDERED = "Rendered"
 DEPLOYED = "Deployed"
 
+CONTESTED = "Contested"
+"""Condition of Descriptions, not in Clusternet's own API, and reason of events: others undo what is published."""
+
 MALFORMED_OBJECT = "MalformedObject"
 """Reason of events on objects that can't be read whole, or not be made use of."""
 

@@ -10,8 +10,11 @@ Caches know objects without their owners. There a difference only says that some
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+import orjson
 
 from clusternet_engine.kube.resources import Object
 from clusternet_engine.model import constants as names
@@ -47,6 +50,15 @@ def differences(live: Object, wanted: Object) -> Iterator[Path]:
 def outdated(live: Object, wanted: Object) -> bool:
     """Return whether something else than `wanted` was applied last: then the difference is no drift."""
     return bool(_last_applied(live) != _last_applied(wanted))
+
+
+def fingerprint(live: Object) -> bytes:
+    """Return what tells whether an object is still as it was when it was looked at; its status doesn't count."""
+    metadata = {
+        key: value for key, value in live["metadata"].items() if key not in ("resourceVersion", "managedFields")
+    }
+    content = {key: value for key, value in live.items() if key != "status"} | {"metadata": metadata}
+    return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).digest()
 
 
 def needs_apply(live: Object, wanted: Object) -> bool:

@@ -111,6 +111,16 @@ def test_all_is_well():
     assert Fleet(config_map("a"), clusters=["one"]).says("Deployed")[2] == "All feeds are deployed to 1 cluster."
 
 
+@pytest.mark.parametrize("status", ["True", "False"])
+def test_what_others_undo_is_told(status):
+    fleet = Fleet(config_map("a"))
+    condition = {"type": "Contested", "status": status, "message": "ConfigMap a: .data.x\nis set by mesh."}
+    fleet.states[1].descriptions[0]["status"]["conditions"] = [condition]
+    told = " Others undo it: two: ConfigMap a: .data.x is set by mesh." if status == "True" else ""
+    message = f"All feeds are deployed to 2 clusters.{told}"
+    assert fleet.says("Deployed") == ("True", "Deployed", message)
+
+
 def test_too_early():
     fleet = Fleet(config_map("a"))
     fleet.subscription["status"]["specHash"] = 1

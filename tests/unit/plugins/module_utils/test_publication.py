@@ -228,6 +228,18 @@ def test_the_view_shows_bound_and_left_clusters():
             {"conditions": [{"type": "Failed", "status": "True", "message": "back-off"}]},
             "it failed: back-off",
         ),
+        ("batch/v1 Job", {}, {"conditions": [{"type": "Expired", "status": "True"}]}, None),
+        (
+            "batch/v1 Job",
+            {},
+            {
+                "conditions": [
+                    {"type": "Failed", "status": "True", "message": "back-off"},
+                    {"type": "Expired", "status": "True"},
+                ]
+            },
+            "it failed: back-off",
+        ),
         ("batch/v1 Job", {"completions": 3}, {"succeeded": 1}, "it runs (1 of 3 completions)"),
         ("v1 ConfigMap", {}, None, None),
     ],
