@@ -184,7 +184,8 @@ def _replica_localization(
 ) -> Object:
     """Return the Localization that gives a cluster its share of a workload's replicas."""
     metadata = base["metadata"]
-    patch = [{"op": "replace", "path": path, "value": replicas}]
+    # "add" also replaces, and works where the object asks for no number.
+    patch = [{"op": "add", "path": path, "value": replicas}]
     return {
         "apiVersion": LOCALIZATIONS.api_version,
         "kind": LOCALIZATIONS.kind,

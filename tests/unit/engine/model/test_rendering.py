@@ -250,6 +250,8 @@ def test_shares_of_replicas():
     assert not is_replica_localization(local, BASE_UID)
     assert local["spec"]["priority"] == 1000
     assert rendered(base, web, settings, locals_=[local]).generic[0].object["spec"]["replicas"] == 2
+    del web["spec"]["replicas"]
+    assert rendered(base, web, settings, locals_=[local]).generic[0].object["spec"]["replicas"] == 2
     renamed = {**local, "metadata": {**local["metadata"], "name": "other"}}
     assert replica_localizations(made, base, inventory_of(web), [renamed])[0]["metadata"]["name"] == "other"
     assert replica_localizations(made, base, None, []) == []
