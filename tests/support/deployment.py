@@ -61,8 +61,13 @@ class Deployment:
             if name != "parent"
         }
 
-    def run(self, *command: str | Path) -> str:
-        """Run a program of Ansible at -vvv and return its output, which also becomes a transcript; it must succeed."""
+    def run(self, *command: str | Path, code: int = 0) -> str:
+        """Run a program of Ansible at -vvv and return its output, which also becomes a transcript.
+
+        Args:
+            command: the program, without its folder, and its arguments.
+            code: that it has to end with.
+        """
         transcript = self.folder / f"transcript-{len(self.transcripts)}.txt"
         self.transcripts.append(transcript)
         with transcript.open("wb") as output:
@@ -78,9 +83,9 @@ class Deployment:
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
             )
-            code = self._watch(process)
+            ended = self._watch(process)
         text = transcript.read_text(errors="replace")
-        assert code == 0, f"{command} ended with {code}:\n{text[-4000:]}"
+        assert ended == code, f"{command} ended with {ended}:\n{text[-4000:]}"
         return text
 
     def _watch(self, process: subprocess.Popen[bytes]) -> int:
@@ -96,9 +101,9 @@ class Deployment:
             time.sleep(0.05)
         return process.returncode
 
-    def playbook(self, name: str | Path, *options: str) -> str:
-        """Run a playbook on the lab's inventory with diffs and return its output."""
-        return self.run("ansible-playbook", "--diff", "-i", self.inventory, name, *options)
+    def playbook(self, name: str | Path, *options: str, code: int = 0) -> str:
+        """Run a playbook on the lab's inventory with diffs and return its output; it has to end with this code."""
+        return self.run("ansible-playbook", "--diff", "-i", self.inventory, name, *options, code=code)
 
     def ensure(self) -> None:
         """Deploy, unless it is deployed. A deployment that failed isn't tried again for every test."""

@@ -1,11 +1,13 @@
 """The teardown of a parent that publishes, of one of two hubs, and of namespaces in which others live."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from clusternet_lab.ports import reserve
 from deployment import CLUSTERS, SYSTEM, Deployment
 from hub_site import USUAL_LEASE, HubProcess
@@ -16,6 +18,7 @@ CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 API_SERVICE = "/apis/apiregistration.k8s.io/v1/apiservices/v1alpha1.shadow"
 CONFIG_MAP = "/api/v1/namespaces/default/configmaps/torn-down"
 OTHERS = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "of-others"}}
+FORCE = ("-e", "clusternet_teardown_force=true")
 FEED = {"api_version": "v1", "kind": "ConfigMap", "namespace": "default", "name": "torn-down"}
 
 
@@ -83,7 +86,7 @@ def test_what_is_published_goes_and_what_others_have_stays(
 @pytest.mark.timeout(600)
 def test_a_parent_without_a_hub_is_torn_down_all_the_same(deployment: Deployment, play: Callable[..., Run]) -> None:
     publish(play)
-    deployment.playbook("clusternet.core.teardown", "--limit", "clusternet_parent")
+    deployment.playbook("clusternet.core.teardown", "--limit", "clusternet_parent", *FORCE)
     assert "clusters.clusternet.io" in json.dumps(crds(deployment))
     subscription = deployment.parent.get(f"{APPS}/namespaces/default/subscriptions/torn-down")
     assert subscription["metadata"]["finalizers"]
@@ -93,6 +96,90 @@ def test_a_parent_without_a_hub_is_torn_down_all_the_same(deployment: Deployment
         child("DELETE", CONFIG_MAP)
     assert crds(deployment) == []
     assert deployment.parent("GET", "/api/v1/namespaces/clusternet-reserved").status == 404
+
+
+def refusal(output: str) -> str:
+    """Return what the task that failed said."""
+    (message,) = set(re.findall(r'^    "msg": "(.+)"$|^    msg: (.+)$', output, re.MULTILINE))
+    return "".join(message)
+
+
+def standing(deployment: Deployment) -> list[int]:
+    """Return the processes of a parent that publishes to its clusters."""
+    assert len(deployment.parent.items(f"{CLUSTERS}/managedclusters")) == len(deployment.children)
+    assert deployment.parent.get(API_SERVICE)
+    for child in deployment.children.values():
+        assert child.get(CONFIG_MAP)["data"] == {"a": "b"}
+    return [deployment.process(name).pid for name in ("parent", *deployment.children)]
+
+
+@pytest.fixture
+def without_child2(deployment: Deployment, tmp_path: Path) -> Path:
+    """The inventory of somebody who doesn't know of child2."""
+    content = yaml.safe_load(deployment.inventory.read_text())
+    del content["all"]["children"]["clusternet_children"]["hosts"]["child2"]
+    path = tmp_path / "inventory.yml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def test_clusters_that_are_not_in_the_inventory_keep_the_hub(
+    deployment: Deployment, play: Callable[..., Run], without_child2: Path
+) -> None:
+    publish(play)
+    before = standing(deployment)
+
+    def refused(playbook: str | Path, *options: str) -> str:
+        told = refusal(deployment.run("ansible-playbook", "-i", without_child2, playbook, *options, code=2))
+        assert standing(deployment) == before
+        return told
+
+    told = refused("clusternet.core.teardown")
+    assert told == (
+        "This run removes the parent's last hub, but not these clusters, which are registered there: child2. "
+        "Without a hub nothing is published to them any more, they can't be reached, and what they got stays "
+        "there. Nothing was changed. Let their hosts be in the group clusternet_children, or unregister them "
+        "with the module clusternet.core.managed_cluster and state=absent, or go on with -e "
+        "clusternet_teardown_force=true: then they are unregistered, too, and what is published to them is "
+        "removed, as far as they can be reached."
+    )
+    assert refused("clusternet.core.teardown", "--check") == told
+    limited = refused("clusternet.core.teardown", "--limit", "clusternet_parent")
+    assert "registered there: child1, child2. Without" in limited
+    assert "in the group clusternet_children and the limit, or unregister" in limited
+    assert limited.endswith("=true: then they are left without a hub, with what is published to them.")
+    role = without_child2.with_name("play.yml")
+    variables = {"clusternet_hub_state": "absent"}
+    role.write_text(
+        yaml.safe_dump([{"hosts": "clusternet_parent", "roles": ["clusternet.core.hub"], "vars": variables}])
+    )
+    told = refused(role)
+    assert told == (
+        "Clusters are registered, and no other hub runs for this parent: child1, child2. Without a hub nothing "
+        "is published to them any more, they can't be reached, and what they got stays there. Nothing was "
+        "changed. Unregister them first, by the playbook clusternet.core.teardown or the module "
+        "clusternet.core.managed_cluster with state=absent, or remove the hub all the same with "
+        "clusternet_hub_force=true."
+    )
+    assert refused(role, "--check") == told
+
+
+@pytest.mark.timeout(600)
+def test_whoever_insists_takes_the_hub_from_all_clusters(
+    deployment: Deployment, play: Callable[..., Run], without_child2: Path
+) -> None:
+    publish(play)
+    before = standing(deployment)
+    command = ("ansible-playbook", "-i", without_child2, "clusternet.core.teardown", *FORCE)
+    deployment.run(*command, "--check")
+    assert standing(deployment) == before
+    deployment.run(*command)
+    deployment.deployed = False
+    assert crds(deployment) == []
+    for child in deployment.children.values():
+        assert child("GET", CONFIG_MAP).status == 404
+        assert child("GET", f"/apis/coordination.k8s.io/v1/namespaces/{SYSTEM}/leases/clusternet-agent").status == 404
+    deployment.playbook("clusternet.core.teardown", "--limit", "child2")
 
 
 @pytest.fixture
