@@ -19,6 +19,7 @@ from typing import Any
 
 _GAP = "   "
 _LONGEST = 120  # characters of a cell
+_RESULTS = ("failed", "not run", "not ready", "ok")
 
 
 def aligned(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
@@ -152,13 +153,14 @@ def run_table(
     rows = []
     for item in clusters:
         problem = problems.get((item["namespace"], item["name"]))
-        result = "not ready" if problem is None else "failed" if problem else "ok"
+        missing = "not run" if item["ready"] == "True" else "not ready"
+        result = missing if problem is None else "failed" if problem else "ok"
         rows.append((item["name"], item["namespace"], result, problem or ""))
-    rows.sort(key=lambda row: (("failed", "not ready", "ok").index(row[2]), *row[:2]))
+    rows.sort(key=lambda row: (_RESULTS.index(row[2]), *row[:2]))
     count = Counter(row[2] for row in rows)
     listed = rows if everything else rows[: len(rows) - count["ok"]]
-    states = ", ".join(f"{count[state]:,} {state}" for state in ("ok", "failed", "not ready"))
-    lines = [f"{counted(len(rows), 'cluster')}: {states}"]
+    states = ", ".join(f"{count[state]:,} {state}" for state in reversed(_RESULTS) if count[state])
+    lines = [f"{counted(len(rows), 'cluster')}: {states}" if rows else "0 clusters"]
     if listed:
         lines += ["", *aligned(("CHILD", "NAMESPACE", "RESULT", "REMARK"), listed)]
     return lines

@@ -61,12 +61,13 @@ class Deployment:
             if name != "parent"
         }
 
-    def run(self, *command: str | Path, code: int = 0) -> str:
+    def run(self, *command: str | Path, code: int = 0, **environ: str) -> str:
         """Run a program of Ansible at -vvv and return its output, which also becomes a transcript.
 
         Args:
             command: the program, without its folder, and its arguments.
             code: that it has to end with.
+            environ: variables of its environment.
         """
         transcript = self.folder / f"transcript-{len(self.transcripts)}.txt"
         self.transcripts.append(transcript)
@@ -78,6 +79,7 @@ class Deployment:
                     "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".build" / "collections"),
                     "ANSIBLE_CONFIG": str(self.folder / "ansible.cfg"),
                     "ANSIBLE_NOCOLOR": "1",
+                    **environ,
                 },
                 stdout=output,
                 stderr=subprocess.STDOUT,

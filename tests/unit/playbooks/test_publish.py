@@ -14,7 +14,7 @@ LOCAL = {"name": "other", "cluster": "edge-2"}
 
 def overrides(**variables):
     """Return what the playbook gives the module `localization`."""
-    [play] = yaml.safe_load((PLAYBOOKS / "publish.yml").read_text())
+    [_, play] = yaml.safe_load((PLAYBOOKS / "publish.yml").read_text())
     variables = play["vars"] | {"clusternet_publish_localizations": [LOCAL]} | variables
     filters = {"to_json": json.dumps, "from_yaml": yaml.safe_load}
     text, native = Environment(trim_blocks=True), NativeEnvironment()
@@ -45,7 +45,7 @@ def test_values_become_overrides_of_charts():
 
 
 def test_native_objects_come_and_go_with_the_same_default_namespace():
-    [play] = yaml.safe_load((PLAYBOOKS / "publish.yml").read_text())
+    [_, play] = yaml.safe_load((PLAYBOOKS / "publish.yml").read_text())
     tasks = [task for part in play["tasks"] for task in part["block"] if "clusternet.core.manifest" in task]
     defaults = [task["clusternet.core.manifest"].get("namespace") for task in tasks]
     assert defaults == ["{{ clusternet_publish_namespace }}"] * 2

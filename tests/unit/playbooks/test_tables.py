@@ -43,7 +43,7 @@ def test_run_on_children_lists_where_it_failed(tmp_path: Path) -> None:
     ]
     variables = {"clusternet_run_clusters": {"clusters": clusters}, "clusternet_run_results": results}
     lines = shown("run_on_children.yml", tmp_path, **variables, clusternet_run_show_all=False)
-    assert lines[0] == "2 clusters: 1 ok, 1 failed, 0 not ready"
+    assert lines[0] == "2 clusters: 1 ok, 1 failed"
     assert [line.split() for line in lines[3:]] == [["edge-2", "clusternet-edge-2", "failed", "no"]]
 
 

@@ -145,7 +145,7 @@ def test_where_tasks_failed_comes_first() -> None:
     ]
     lines = tables.run_table(FLEET, results, False)
     assert lines == [
-        "5 clusters: 2 ok, 1 failed, 2 not ready",
+        "5 clusters: 2 ok, 2 not ready, 1 failed",
         "",
         "CHILD       NAMESPACE      RESULT      REMARK",
         "few-nodes   ns-few-nodes   failed      Put the objects there: forbidden",
