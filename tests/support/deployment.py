@@ -1,6 +1,8 @@
 """The whole of clusternet.core at work: deployed by its playbooks to a lab of its own."""
 
+import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -181,6 +183,25 @@ def deployment(lab_deployment: Deployment) -> Deployment:
     """A parent and two children to which clusternet.core.deploy was applied."""
     lab_deployment.ensure()
     return lab_deployment
+
+
+def changes(output: str) -> list[str]:
+    """Return the tasks that reported a change, with their host, in order."""
+    found, task = [], ""
+    for line in output.splitlines():
+        if heading := re.match(r"TASK \[(.*)\] \*", line):
+            task = heading[1]
+        elif host := re.match(r"changed: \[([^\] ]+)", line):
+            found.append(f"{task} ({host[1]})")
+    return found
+
+
+def refusal(output: str) -> str:
+    """Return what the last task that failed in a run said."""
+    _, _, result = output.rpartition("\nfatal: [")
+    found = re.search(r'^    "msg": (".+")$', result, re.MULTILINE)
+    assert found, output[-4000:]
+    return str(json.loads(found[1]))
 
 
 def ready(cluster: dict[str, Any]) -> dict[str, Any]:

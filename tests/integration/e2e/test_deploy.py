@@ -9,7 +9,7 @@ import pytest
 import urllib3
 from api import Api
 from clusternet_lab import Lab
-from deployment import Deployment
+from deployment import Deployment, changes, refusal
 
 PASSING = {"events", "leases", "endpointslices", "endpoints", "apiservices", "ipaddresses"}
 """Kinds that Kubernetes makes and removes by itself."""
@@ -61,17 +61,6 @@ def everything(deployment: Deployment) -> set[str]:
     return objects | {str(path) for folder in folders for path in folder.rglob("*")}
 
 
-def changes(output: str) -> list[str]:
-    """Return the tasks that reported a change, with their host, in order."""
-    found, task = [], ""
-    for line in output.splitlines():
-        if heading := re.match(r"TASK \[(.*)\] \*", line):
-            task = heading[1]
-        elif host := re.match(r"changed: \[([^\] ]+)", line):
-            found.append(f"{task} ({host[1]})")
-    return found
-
-
 def check_the_agents_metrics(deployment: Deployment) -> None:
     """The agent can judge tokens: the deployer's may get everything, its own may not."""
     child, port = deployment.children["child1"], deployment.lab.cluster("child1").engine_port
@@ -87,9 +76,21 @@ def check_the_agents_metrics(deployment: Deployment) -> None:
     assert [status(), status("clusternet-agent"), status("clusternet-app-deployer")] == [401, 403, 200]
 
 
+def check_that_clusters_need_a_parent(deployment: Deployment) -> None:
+    """Before anything is deployed, parts that need the rest say so."""
+    assert refusal(deployment.playbook("clusternet.core.deploy", "--limit", "child1", code=2)) == (
+        "The cluster of parent is no parent yet, so no cluster can be joined to it. Run clusternet.core.deploy "
+        "without a limit, or with one that has parent, too."
+    )
+    assert refusal(deployment.playbook("clusternet.core.deploy", "--tags", "verify", code=2)) == (
+        "No hub runs for the parent of parent. Run clusternet.core.deploy; it says why if it can't be started."
+    )
+
+
 @pytest.mark.timeout(600)
 def test_predicted_made_kept_and_removed(undeployed: Deployment, wait_for):
     before = everything(undeployed)
+    check_that_clusters_need_a_parent(undeployed)
     predicted = changes(undeployed.playbook("clusternet.core.deploy", "--check"))
     assert everything(undeployed) == before, "the check run has left something"
 

@@ -2,14 +2,13 @@
 
 import base64
 import json
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from deployment import Deployment
+from deployment import Deployment, changes, refusal
 
 NAME = "found-by-itself"
 CONFIG_MAP = f"/api/v1/namespaces/default/configmaps/{NAME}"
@@ -76,12 +75,6 @@ def forgotten(deployment: Deployment) -> Iterator[None]:
         child("DELETE", CONFIG_MAP)
 
 
-def message(output: str) -> str:
-    """Return what the task that failed said."""
-    (found,) = set(re.findall(r'^    "msg": "(.+)"$', output, re.MULTILINE))
-    return json.loads(f'"{found}"')
-
-
 @pytest.mark.parametrize("kind", ["token", "certificate"])
 def test_every_credential_does_for_all_playbooks(
     deployment: Deployment, credentials: dict[str, dict[str, str]], fleet: Path, kind: str, forgotten: None
@@ -133,7 +126,7 @@ def refused(deployment: Deployment, credentials: dict[str, dict[str, str]], flee
 
     def run(playbook: str, *options: str) -> str:
         command = ("ansible-playbook", "-i", fleet, f"clusternet.core.{playbook}", *options)
-        return message(deployment.run(*command, code=2, **credentials["token"]))
+        return refusal(deployment.run(*command, code=2, **credentials["token"]))
 
     return run
 
@@ -156,3 +149,27 @@ def test_an_inventory_without_hosts_to_work_on_is_refused(refused: Callable[...,
     )
     assert refused(playbook) == f"This inventory has no hosts in {rest}"
     assert refused(playbook, "--limit", "child1") == f"The limit 'child1' leaves no hosts of {rest}"
+
+
+@pytest.mark.parametrize("tag", ["hub", "agents", "verify"])
+def test_a_part_of_a_deployment_knows_of_the_rest_and_leaves_it_alone(deployment: Deployment, tag: str) -> None:
+    output = deployment.playbook("clusternet.core.deploy", "--tags", tag)
+    assert changes(output) == []
+    assert ("leads" in output) == (tag == "verify")
+    assert ("is registered" in output or "Ready, Kubernetes" in output) == (tag != "hub")
+
+
+@pytest.mark.timeout(600)
+def test_a_limit_to_one_cluster_asks_the_parent_for_what_its_agent_needs(deployment: Deployment) -> None:
+    deployment.playbook("clusternet.core.teardown", "--limit", "child1")
+    deployment.deployed = False
+    assert refusal(deployment.playbook("clusternet.core.deploy", "--tags", "verify", code=2)) == (
+        "No agent has ever run for child1. Run clusternet.core.deploy with --limit child1."
+    )
+    predicted = changes(deployment.playbook("clusternet.core.deploy", "--limit", "child1", "--check"))
+    made = changes(deployment.playbook("clusternet.core.deploy", "--limit", "child1"))
+    deployment.deployed = True
+    assert predicted == made
+    assert made
+    assert deployment.managed_cluster("child1")["metadata"]["name"] == "child1"
+    assert changes(deployment.playbook("clusternet.core.deploy")) == []

@@ -1,7 +1,6 @@
 """The teardown of a parent that publishes, of one of two hubs, and of namespaces in which others live."""
 
 import json
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from clusternet_lab.ports import reserve
-from deployment import CLUSTERS, SYSTEM, Deployment
+from deployment import CLUSTERS, SYSTEM, Deployment, refusal
 from hub_site import USUAL_LEASE, HubProcess
 from play import Run, run_tasks
 
@@ -96,12 +95,6 @@ def test_a_parent_without_a_hub_is_torn_down_all_the_same(deployment: Deployment
         child("DELETE", CONFIG_MAP)
     assert crds(deployment) == []
     assert deployment.parent("GET", "/api/v1/namespaces/clusternet-reserved").status == 404
-
-
-def refusal(output: str) -> str:
-    """Return what the task that failed said."""
-    (message,) = set(re.findall(r'^    "msg": "(.+)"$|^    msg: (.+)$', output, re.MULTILINE))
-    return "".join(message)
 
 
 def standing(deployment: Deployment) -> list[int]:
