@@ -29,7 +29,6 @@ class Example:
     def __init__(self, deployment: Deployment, charts: ChartServer) -> None:
         self.deployment = deployment
         self._variables = {
-            "clusternet_publish_folder": str(ROOT),
             "clusternet_publish_wait_timeout": 90,
             "example_chart_repo": charts.repo,
             "example_registry": charts.host,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible.plugins.filter.core import flatten
 from jinja2 import Environment
 from jinja2.nativetypes import NativeEnvironment
 
@@ -16,7 +17,7 @@ def overrides(**variables):
     """Return what the playbook gives the module `localization`."""
     [_, play] = yaml.safe_load((PLAYBOOKS / "publish.yml").read_text())
     variables = play["vars"] | {"clusternet_publish_localizations": [LOCAL]} | variables
-    filters = {"to_json": json.dumps, "from_yaml": yaml.safe_load}
+    filters = {"to_json": json.dumps, "from_yaml": yaml.safe_load, "flatten": flatten}
     text, native = Environment(trim_blocks=True), NativeEnvironment()
     text.filters |= filters
     native.filters |= filters
@@ -46,7 +47,7 @@ def test_values_become_overrides_of_charts():
 
 def test_native_objects_come_and_go_with_the_same_default_namespace():
     [_, play] = yaml.safe_load((PLAYBOOKS / "publish.yml").read_text())
-    tasks = [task for part in play["tasks"] for task in part["block"] if "clusternet.core.manifest" in task]
+    tasks = [task for part in play["tasks"] for task in part.get("block", ()) if "clusternet.core.manifest" in task]
     defaults = [task["clusternet.core.manifest"].get("namespace") for task in tasks]
     assert defaults == ["{{ clusternet_publish_namespace }}"] * 2
     assert play["vars"]["clusternet_publish_namespace"] == ""
