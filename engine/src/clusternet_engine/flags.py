@@ -9,11 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from clusternet_engine.kube.lease import JITTER
 from clusternet_engine.model import constants as names
-from clusternet_engine.model.addresses import REPOSITORY_FLAG, parse_destinations, parse_networks
+from clusternet_engine.model.addresses import (
+    REPOSITORY_FLAG,
+    looks_like_ip,
+    parse_destinations,
+    parse_ip,
+    parse_networks,
+)
 from clusternet_engine.model.durations import parse_duration
+from clusternet_engine.model.election import JITTER, fit_together
 from clusternet_engine.model.features import GATES, parse_bool, parse_gates
+from clusternet_engine.model.names import is_dns_label, is_dns_subdomain
 
 T = TypeVar("T")
 
@@ -75,6 +82,35 @@ def positive_float(text: str) -> float:
     return value
 
 
+def namespace(text: str) -> str:
+    """argparse type: the name of a namespace."""
+    if not is_dns_label(text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not the name of a namespace: at most 63 lower-case letters, digits and '-', which begin and"
+            " end with a letter or digit"
+        )
+    return text
+
+
+def host(text: str) -> str:
+    """argparse type: an IP address or a DNS name."""
+    if not (parse_ip(text) is not None if looks_like_ip(text) else is_dns_subdomain(text.lower())):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither an IP address nor a DNS name")
+    return text
+
+
+def optional_host(text: str) -> str:
+    """argparse type: an IP address, a DNS name, or nothing."""
+    return host(text) if text else ""
+
+
+def program(text: str) -> str:
+    """argparse type: the name or path of a program."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty, and must be the name or path of a program")
+    return text
+
+
 def health_paths(text: str) -> frozenset[str]:
     """argparse type: paths of health and metrics.
 
@@ -115,7 +151,11 @@ def make_parser(component: str, description: str) -> argparse.ArgumentParser:
 def add_chart_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags about charts: the program, which Clusternet's own programs have built in, and where they are."""
     parser.add_argument(
-        "--helm-binary", default="helm", metavar="PROGRAM", help="name or path of Helm 3, which installs charts"
+        "--helm-binary",
+        type=program,
+        default="helm",
+        metavar="PROGRAM",
+        help="name or path of Helm 3, which installs charts",
     )
     parser.add_argument(
         REPOSITORY_FLAG,
@@ -186,7 +226,7 @@ class ServingFlags:
     def add(parser: argparse.ArgumentParser, secure_port: int, bind_address: str) -> None:
         """Add the flags to a parser; `secure_port` and `bind_address` are the program's defaults."""
         group = parser.add_argument_group("serving of health and metrics")
-        group.add_argument("--bind-address", default=bind_address, metavar="IP", help="address to listen on")
+        group.add_argument("--bind-address", type=host, default=bind_address, metavar="IP", help="address to listen on")
         group.add_argument(
             "--secure-port",
             type=port,
@@ -258,6 +298,7 @@ class LeaderElectionFlags:
         group.add_argument("--leader-elect-resource-name", default=component, metavar="NAME", help="name of the Lease")
         group.add_argument(
             "--leader-elect-resource-namespace",
+            type=namespace,
             default=names.SYSTEM_NAMESPACE,
             metavar="NAMESPACE",
             help="namespace of the Lease and of the program's own Secrets",
@@ -274,7 +315,7 @@ class LeaderElectionFlags:
             arguments.leader_elect_resource_name,
             arguments.leader_elect_resource_namespace,
         )
-        if not flags.lease_duration > flags.renew_deadline > flags.retry_period * JITTER:
+        if not fit_together(flags.lease_duration, flags.renew_deadline, flags.retry_period):
             parser.error(
                 "--leader-elect-lease-duration must be longer than --leader-elect-renew-deadline,"
                 f" and that longer than {JITTER:g} times --leader-elect-retry-period"

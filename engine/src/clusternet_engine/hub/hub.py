@@ -49,23 +49,6 @@ from clusternet_engine.model import features
 from clusternet_engine.model.conditions import find_condition
 from clusternet_engine.model.registration import is_denied, is_waiting
 
-CONTROLLERS = (
-    approver.NAME,
-    lifecycle.NAME,
-    inventory.NAME,
-    scheduler.NAME,
-    subscriptions.NAME,
-    bases.NAME,
-    releases.NAME,
-    feeds.NAME,
-    overrides.NAME,
-    aggregator.NAME,
-    pusher.NAME,
-    charts.NAME,
-    values.NAME,
-    chart_logins.NAME,
-)
-
 log = logging.getLogger(__name__)
 
 

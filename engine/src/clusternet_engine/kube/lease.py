@@ -22,11 +22,10 @@ from clusternet_engine.kube.config import ConfigError
 from clusternet_engine.kube.errors import AlreadyExists, ApiError, Conflict, ConnectionFailed, NotFound
 from clusternet_engine.kube.holders import has_ended
 from clusternet_engine.kube.resources import LEASES, Object
+from clusternet_engine.model.election import JITTER, fit_together
 
 log = logging.getLogger(__name__)
 
-JITTER = 1.2
-"""Waiting candidates stretch their retry period by up to this factor, so that they do not race in step."""
 RELEASE_TIMEOUT = 3.0
 """Seconds to give the lease back when stopping."""
 
@@ -58,7 +57,7 @@ class LeaderElector:
         retry_period: float = 2.0,
         title: str = "",
     ) -> None:
-        if not lease_duration > renew_deadline > retry_period * JITTER > 0:
+        if not fit_together(lease_duration, renew_deadline, retry_period):
             raise ValueError(
                 f"lease duration ({lease_duration:g} s) must exceed the renew deadline ({renew_deadline:g} s), "
                 f"and that {JITTER:g} times the retry period ({retry_period:g} s)"

@@ -1,13 +1,13 @@
 import re
 
 import pytest
-from clusternet_engine.agent import cli
+from clusternet_engine.agent import arguments, cli
 from clusternet_engine.flags import ServingFlags
 
 
 def parse(*flags):
-    parser = cli.make_agent_parser()
-    return cli.check(parser, parser.parse_args(flags))
+    parser = arguments.make_agent_parser()
+    return arguments.check(parser, parser.parse_args(flags))
 
 
 def test_the_defaults_are_those_of_clusternet():
@@ -36,7 +36,7 @@ def test_the_predictor_listens_as_narrowly_as_those_who_ask_it_allow(flags, host
 
 
 def test_health_and_metrics_are_at_the_loopback_address_and_only_health_is_for_everybody():
-    parser = cli.make_agent_parser()
+    parser = arguments.make_agent_parser()
 
     def serving(*flags):
         return ServingFlags.of(parser.parse_args(flags), parser)

@@ -16,7 +16,8 @@ from arbitrary import custom_objects, json_objects, json_values, metadata_of
 from clusternet_engine.deploy.errors import DeployFailed
 from clusternet_engine.deploy.repositories import Repositories, RepositoryFailed
 from clusternet_engine.hub import children
-from clusternet_engine.hub.hub import CONTROLLERS, Hub
+from clusternet_engine.hub.arguments import CONTROLLERS
+from clusternet_engine.hub.hub import Hub
 from clusternet_engine.hub.predictors import PredictionFailed, Predictors
 from clusternet_engine.hub.settings import Settings
 from clusternet_engine.kube.client import Client, ObjectList, Response

@@ -4,8 +4,7 @@ import argparse
 
 import pytest
 from clusternet_engine.flags import ClientFlags, LeaderElectionFlags, ServingFlags
-from clusternet_engine.hub.cli import controllers, make_hub_parser, publisher
-from clusternet_engine.hub.hub import CONTROLLERS
+from clusternet_engine.hub.arguments import CONTROLLERS, controllers, make_hub_parser, publisher
 
 ALL = frozenset(CONTROLLERS)
 
