@@ -26,9 +26,20 @@ options:
     type: str
     default: clusternet-agent
   wait:
-    description: Whether to wait until an agent holds the Lease.
+    description: Whether to wait for O(wait_for).
     type: bool
     default: false
+  wait_for:
+    description:
+      - V(running) is an agent that holds the Lease.
+      - V(registered) is an agent that says that its cluster is registered, as that of this collection does. Where it
+        says that it is refused for a reason that doesn't go away by itself, and stays with that for longer than it
+        takes it to try again, the module fails without waiting any longer; the code of its RV(failure) is
+        C(RegistrationRefused) then.
+    type: str
+    choices: [running, registered]
+    default: running
+    version_added: 0.6.0
   wait_timeout:
     description: Seconds to wait at most.
     type: int
@@ -53,6 +64,12 @@ EXAMPLES = r"""
   clusternet.core.agent_info:
     kubeconfig: ~/.kube/child1.yaml
   register: agent
+
+- name: Wait until a cluster is registered, or is refused
+  clusternet.core.agent_info:
+    kubeconfig: ~/.kube/child1.yaml
+    wait: true
+    wait_for: registered
 
 - name: Say what is stuck
   ansible.builtin.debug:
@@ -98,21 +115,44 @@ since:
   returned: success
   type: str
   sample: "2026-11-23T10:00:00Z"
+failure:
+  description: What went wrong, for programs.
+  returned: failure
+  type: dict
+  sample: {"code": "RegistrationRefused", "message": "The registration is refused: …", "details": {"step": "approval"}}
 """
 
+import time
 from datetime import datetime, timezone
-from typing import Any, Iterable, Optional
+from typing import Any, Callable, Iterable, Optional
 
 from ansible_collections.clusternet.core.plugins.module_utils import constants, nesting
 from ansible_collections.clusternet.core.plugins.module_utils.auth import AUTH_ARGUMENTS
 from ansible_collections.clusternet.core.plugins.module_utils.client import Client
 from ansible_collections.clusternet.core.plugins.module_utils.clusternet_module import ClusternetModule
+from ansible_collections.clusternet.core.plugins.module_utils.errors import ClusternetError
 from ansible_collections.clusternet.core.plugins.module_utils.report import report
 from ansible_collections.clusternet.core.plugins.module_utils.resources import Resource
 from ansible_collections.clusternet.core.plugins.module_utils.wait import Deadline, wait_until
 
 LEASES = Resource("coordination.k8s.io/v1", "Lease", "leases", True)
 STATUS_ANNOTATION = "clusternet.io/registration-status"
+REGISTERED = "registered"
+_APPROVED_STEPS = (REGISTERED, "heartbeat", "deployer")
+"""Steps at which the parent has approved the request."""
+FINAL_REASONS = frozenset(
+    {
+        "RegistrationSecretInvalid",
+        "ParentCertificateUntrusted",
+        "BootstrapTokenRejected",
+        "RegistrationForbidden",
+        "RegistrationInvalid",
+        "RegistrationDenied",
+    }
+)
+"""What stays as it is until somebody changes a Secret, a right or a decision."""
+CONFIRMED_AFTER = 12.0
+"""Seconds that a final reason must stand. An agent tries again after 8 at most, by what its Secret says then."""
 _STATUS_FIELDS = {"step": "step", "reason": "reason", "message": "message", "since": "time"}
 
 
@@ -123,6 +163,7 @@ def main() -> None:
             "namespace": {"type": "str", "default": constants.SYSTEM_NAMESPACE},
             "name": {"type": "str", "default": constants.LEASE_AGENT},
             "wait": {"type": "bool", "default": False},
+            "wait_for": {"type": "str", "choices": ["running", "registered"], "default": "running"},
             "wait_timeout": {"type": "int", "default": 60},
         },
         supports_check_mode=True,
@@ -133,23 +174,67 @@ def main() -> None:
 
 
 def read_lease(module: ClusternetModule, client: Client) -> Optional[dict[str, Any]]:
-    """The agent's Lease, None when there is none; waits for its holder when that was asked for."""
+    """Return the agent's Lease, None when there is none; waits when that was asked for."""
     params = module.params
     if not params["wait"]:
         return client.get(LEASES.path(params["name"], params["namespace"]))
+    name = "{0}/{1}".format(params["namespace"], params["name"])
+    registering = params["wait_for"] == REGISTERED
+    judge = Registration(name, time.monotonic) if registering else None
 
     def missing(objects: Iterable[dict[str, Any]]) -> list[str]:
-        held = [item for item in objects if held_now(item, datetime.now(timezone.utc))]
-        return [] if held else ["no agent holds the Lease {0}/{1}".format(params["namespace"], params["name"])]
+        now = datetime.now(timezone.utc)
+        held = [item for item in objects if held_now(item, now)]
+        if not held:
+            return ["no agent holds the Lease {0}".format(name)]
+        return judge.missing(held[0]) if judge else []
 
     return wait_until(
         client,
         LEASES.path(namespace=params["namespace"]),
         missing,
         Deadline(params["wait_timeout"]),
-        "An agent's start",
+        "A registration" if registering else "An agent's start",
         field_selector="metadata.name={0}".format(params["name"]),
     )[0]
+
+
+class Registration:
+    """Judges by a Lease that is looked at again and again whether a cluster is registered, or never will be.
+
+    What the agent said before the present one took the Lease counts for nothing.
+
+    :param name: of the Lease, for messages
+    :param clock: tells seconds
+    """
+
+    def __init__(self, name: str, clock: Callable[[], float]) -> None:
+        self._name = name
+        self._clock = clock
+        self._refusal: Optional[tuple[str, str]] = None
+        self._seen = 0.0
+
+    def missing(self, lease: dict[str, Any]) -> list[str]:
+        """Return why the cluster isn't registered; raises ClusternetError when it is refused and that has stood."""
+        status = registration_status((lease["metadata"].get("annotations") or {}).get(STATUS_ANNOTATION, ""))
+        said = {key: str(status.get(key, "")) for key in _STATUS_FIELDS.values()}
+        acquired = str((lease.get("spec") or {}).get("acquireTime") or "")
+        if said["time"][:19] < acquired[:19]:
+            self._refusal = None
+            return ["the agent that holds the Lease {0} hasn't said yet how it stands".format(self._name)]
+        if said["step"] in _APPROVED_STEPS:
+            return []
+        refusal = (said["reason"], said["time"]) if said["reason"] in FINAL_REASONS else None
+        if refusal != self._refusal:
+            self._refusal, self._seen = refusal, self._clock()
+        if refusal and self._clock() - self._seen >= CONFIRMED_AFTER:
+            raise ClusternetError(
+                "The registration is refused ({0}): {1}".format(said["reason"], said["message"]),
+                "RegistrationRefused",
+                step=said["step"],
+                reason=said["reason"],
+            )
+        return ["the agent is at step '{0}' ({1}): {2}".format(said["step"], said["reason"], said["message"])]
 
 
 def view(lease: Optional[dict[str, Any]], now: datetime) -> dict[str, Any]:

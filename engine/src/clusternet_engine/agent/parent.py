@@ -72,7 +72,7 @@ def diagnose(error: ApiError | ConnectionFailed, url: str) -> Status:
             return Status(
                 Reason.PARENT_CERTIFICATE_UNTRUSTED,
                 f"the parent is not trusted: {error}; the CA that signed its certificate is given as key ca.crt of the "
-                "registration Secret or with --cluster-reg-ca-file",
+                "registration Secret (clusternet_agent_parent_ca) or with --cluster-reg-ca-file",
             )
         case ConnectionFailed():
             return Status(Reason.PARENT_UNREACHABLE, f"the parent cannot be reached: {error}")

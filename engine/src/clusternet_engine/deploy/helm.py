@@ -82,7 +82,8 @@ class Helm:
         if program is None:
             raise HelmFailed(
                 f"the program {self._binary} is not on the host of the hub or agent that deploys; "
-                "install Helm 3 there, or name it with --helm-binary"
+                "install Helm 3 there, or name it with --helm-binary (clusternet_hub_helm_binary, "
+                "clusternet_agent_helm_binary)"
             )
         async with self._runs.of(subject):
             try:

@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from clusternet_engine.agent import cli, tunnel
+from clusternet_engine.agent import arguments, tunnel
 from clusternet_engine.agent.agent import static_status
 from clusternet_engine.agent.readiness import Need, NotReady, Readiness
 from clusternet_engine.agent.tunnel import Dialler, Tunnel
@@ -222,14 +222,14 @@ async def _nothing(*_: Any) -> None:
 
 def test_the_gate_decides_on_use_socket() -> None:
     for flags, expected in (((), False), (("--feature-gates=SocketConnection=true",), True)):
-        parser = cli.make_agent_parser()
-        settings = cli.check(parser, parser.parse_args(flags))
+        parser = arguments.make_agent_parser()
+        settings = arguments.check(parser, parser.parse_args(flags))
         assert static_status(settings, "https://child", "1")["useSocket"] is expected
 
 
 def test_destinations_as_flags(capsys: pytest.CaptureFixture[str]) -> None:
-    parser = cli.make_agent_parser()
-    settings = cli.check(parser, parser.parse_args(["--socket-destinations=10.0.0.0/8, prometheus:9090"]))
+    parser = arguments.make_agent_parser()
+    settings = arguments.check(parser, parser.parse_args(["--socket-destinations=10.0.0.0/8, prometheus:9090"]))
     assert settings.socket_destinations == (parse_destination("10.0.0.0/8"), parse_destination("prometheus:9090"))
     with pytest.raises(SystemExit):
         parser.parse_args(["--socket-destinations=a b"])
