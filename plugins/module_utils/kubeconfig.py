@@ -11,15 +11,9 @@ import os
 from collections.abc import Mapping
 from typing import Any, Optional, Union
 
-from ansible.module_utils.basic import missing_required_lib
-from ansible_collections.clusternet.core.plugins.module_utils.errors import ConfigError, MissingLibrary
+from ansible_collections.clusternet.core.plugins.module_utils.errors import ConfigError
 from ansible_collections.clusternet.core.plugins.module_utils.kubernetes_yaml import read_all
 from ansible_collections.clusternet.core.plugins.module_utils.paths import is_path
-
-try:
-    import yaml
-except ImportError:
-    yaml = None
 
 DEFAULT_PATH = "~/.kube/config"
 _SECTIONS = {"clusters": "cluster", "contexts": "context", "users": "user"}
@@ -131,7 +125,7 @@ def _read(path: str) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError("kubeconfig", f"Cannot read the kubeconfig {path}: {error}") from error
     try:
-        config = json.loads(text) if text.lstrip().startswith("{") else _yaml(text, path)
+        config = json.loads(text) if text.lstrip().startswith("{") else _yaml(text)
     except ValueError as error:
         raise ConfigError("kubeconfig", f"The kubeconfig {path} is neither JSON nor YAML.") from error
     if not isinstance(config, dict):
@@ -139,13 +133,7 @@ def _read(path: str) -> dict[str, Any]:
     return config
 
 
-def _yaml(text: str, path: str) -> Any:
-    if yaml is None:
-        raise MissingLibrary(
-            "PyYAML",
-            missing_required_lib("PyYAML", reason=f"to read {path}", url="https://pypi.org/project/PyYAML/")
-            + " A kubeconfig in JSON needs no package.",
-        )
+def _yaml(text: str) -> Any:
     documents = read_all(text)
     if len(documents) > 1:
         raise ValueError("several documents")

@@ -5,17 +5,20 @@
 """Reads YAML as kubectl, Helm and API servers do, for files and texts with objects of Kubernetes and for kubeconfigs.
 
 PyYAML reads dates as dates and a plain C(=) not at all, and calls C(12:30) a number. The rules for single texts are
-those of L(yaml_scalars); of a key that stands twice in a map, the last value counts. PyYAML must be there:
-without it, L(read_all) raises ImportError.
+those of L(yaml_scalars); of a key that stands twice in a map, the last value counts. PyYAML must be there for all but
+JSON, which a host without it reads, too: what Ansible itself hands on is JSON.
 """
 
 from __future__ import annotations
 
+import json
+import sys
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, Iterator
 
 from ansible_collections.clusternet.core.plugins.module_utils import yaml_scalars
+from ansible_collections.clusternet.core.plugins.module_utils.errors import MissingLibrary
 
 
 class YamlError(ValueError):
@@ -23,8 +26,12 @@ class YamlError(ValueError):
 
 
 def read_all(text: str) -> list[Any]:
-    """Every document of a text, without empty ones; raises YamlError, and ImportError without PyYAML."""
-    import yaml
+    """Return every document of a text, without empty ones; raises YamlError, and MissingLibrary without PyYAML."""
+    try:
+        import yaml
+    except ImportError:
+        found = _json(text) if text.strip() else None
+        return [] if found is None else [found]
 
     try:
         documents = list(yaml.load_all(text, Loader=_loader()))
@@ -34,6 +41,18 @@ def read_all(text: str) -> list[Any]:
     except yaml.YAMLError:
         raise YamlError("it holds characters that YAML doesn't allow") from None
     return [document for document in documents if document is not None]
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise MissingLibrary(
+            "PyYAML",
+            f"{sys.executable}, by which Ansible runs modules on the host, lacks the package PyYAML, which reading "
+            "YAML takes. Install it (in most distributions python3-yaml), set ansible_python_interpreter to a Python "
+            "that has it, or give JSON.",
+        ) from None
 
 
 _PLAIN = "plain"

@@ -32,7 +32,7 @@ options:
     description:
       - Paths of YAML or JSON files with further objects, on the host on which the module runs. A file may hold
         several documents.
-      - Needs PyYAML on that host, as texts in O(definitions) do.
+      - Needs PyYAML on that host for anything but JSON, as texts in O(definitions) do.
     type: list
     elements: path
     default: []

@@ -33,7 +33,7 @@ options:
     description:
       - Paths of YAML or JSON files with further objects, on the host on which the module runs. A file may hold
         several documents.
-      - Needs PyYAML on that host.
+      - Needs PyYAML on that host for anything but JSON.
     type: list
     elements: path
     default: []

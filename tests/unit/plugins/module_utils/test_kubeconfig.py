@@ -1,6 +1,7 @@
 """Reading kubeconfigs as kubectl does."""
 
 import json
+import sys
 
 import pytest
 import yaml
@@ -64,9 +65,9 @@ def test_unknown_names_say_which_there_are():
 
 
 def test_without_pyyaml_json_works_and_yaml_says_what_is_missing(tmp_path, monkeypatch):
-    monkeypatch.setattr(kubeconfig, "yaml", None)
     (tmp_path / "json").write_text(json.dumps(config()))
     (tmp_path / "yaml").write_text(yaml.safe_dump(config()))
+    monkeypatch.setitem(sys.modules, "yaml", None)
     assert kubeconfig.load(str(tmp_path / "json"))["current-context"] == "c"
     with pytest.raises(MissingLibrary, match="PyYAML"):
         kubeconfig.load(str(tmp_path / "yaml"))

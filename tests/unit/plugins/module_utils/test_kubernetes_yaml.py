@@ -1,9 +1,11 @@
 """Modules read YAML as the engine does, and as kubectl does."""
 
 import json
+import sys
 
 import orjson
 import pytest
+from ansible_collections.clusternet.core.plugins.module_utils.errors import MissingLibrary
 from ansible_collections.clusternet.core.plugins.module_utils.kubernetes_yaml import YamlError, read_all
 from clusternet_engine.model.documents import DocumentError, read_documents
 from hypothesis import example, given
@@ -81,3 +83,17 @@ def test_modules_read_what_the_engine_reads(text):
                 read_all(text)
         return
     assert orjson.dumps(read_all(text)) == orjson.dumps(theirs)
+
+
+def test_without_pyyaml_json_is_read_and_yaml_says_what_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    assert read_all('{"kind": "ConfigMap", "data": {"a": "1"}}') == [{"kind": "ConfigMap", "data": {"a": "1"}}]
+    assert read_all(" \n") == read_all("null") == []
+    for text in ("kind: ConfigMap", "{kind: ConfigMap}", '{"a": 1}\n---\n{"a": 2}'):
+        with pytest.raises(MissingLibrary) as missing:
+            read_all(text)
+        assert missing.value.msg == (
+            f"{sys.executable}, by which Ansible runs modules on the host, lacks the package PyYAML, which reading YAML"
+            " takes. Install it (in most distributions python3-yaml), set ansible_python_interpreter to a Python that"
+            " has it, or give JSON."
+        )
