@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -172,3 +173,83 @@ def test_a8_oci(example: Example) -> None:
     example.publish("oci")
     for child in example.deployment.children:
         assert example.look(child, "/apis/apps/v1/namespaces/oci/statefulsets/oci-mysql")
+
+
+CLASSES = "/apis/scheduling.k8s.io/v1/priorityclasses"
+ROLES = "/apis/rbac.authorization.k8s.io/v1"
+PLAIN = {"image": "registry.example.org/one:1", "name": "main"}
+
+
+def what_only_children_have(namespace: str) -> list[dict[str, Any]]:
+    """Return objects that the parent would refuse or change if they were its own, and names that no label can hold."""
+    long = f"{namespace}-controller-manager-leader-election-for-the-regional-storage-gateways"
+    rbac = {"apiVersion": "rbac.authorization.k8s.io/v1"}
+    subjects = [{"kind": "ServiceAccount", "name": "worker", "namespace": namespace}]
+    reference = {"apiGroup": "rbac.authorization.k8s.io"}
+    inside = {"namespace": namespace}
+    job = {"restartPolicy": "Never", "containers": [PLAIN]}
+    return [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}},
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "worker", **inside}},
+        {**rbac, "kind": "Role", "metadata": {"name": "worker", **inside}, "rules": []},
+        {
+            **rbac,
+            "kind": "RoleBinding",
+            "metadata": {"name": "worker", **inside},
+            "roleRef": {**reference, "kind": "Role", "name": "worker"},
+            "subjects": subjects,
+        },
+        {**rbac, "kind": "ClusterRole", "metadata": {"name": f"system:{namespace}"}, "rules": []},
+        {**rbac, "kind": "ClusterRole", "metadata": {"name": long}, "rules": []},
+        {
+            **rbac,
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": f"system:{namespace}"},
+            "roleRef": {**reference, "kind": "ClusterRole", "name": f"system:{namespace}"},
+            "subjects": subjects,
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": "one", **inside},
+            "spec": {"serviceAccountName": "worker", "containers": [PLAIN]},
+        },
+        {
+            "apiVersion": "batch/v1",
+            "kind": "Job",
+            "metadata": {"name": "migrate", **inside},
+            "spec": {"ttlSecondsAfterFinished": 3, "template": {"spec": job}},
+        },
+    ]
+
+
+def test_what_only_children_have_and_the_parents_defaults(example: Example, tmp_path: Path) -> None:
+    """A default PriorityClass of the parent's, roles that it hasn't, names that no label holds, a Job that goes."""
+    parent, namespace = example.deployment.parent, "children-only"
+    usual = {"metadata": {"name": "parent-usual"}, "value": 1000, "globalDefault": True}
+    assert parent("POST", CLASSES, usual).status == 201
+    objects = what_only_children_have(namespace)
+    (tmp_path / "objects.yml").write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
+    feeds = [{"api_version": obj["apiVersion"], "kind": obj["kind"], **obj["metadata"]} for obj in objects]
+    subscription = {"name": namespace, "subscribers": [{"cluster_affinity": {}}], "feeds": feeds}
+    variables = {
+        "clusternet_publish_files": [str(tmp_path / "objects.yml")],
+        "clusternet_publish_subscriptions": [subscription],
+        "clusternet_publish_wait_timeout": 90,
+    }
+    options = ["-e", json.dumps(variables)]
+    publish = "clusternet.core.publish"
+    try:
+        example.deployment.playbook(publish, *options)
+        assert "changed=0" in example.deployment.playbook(publish, *options)
+        for child in example.deployment.children:
+            pod = example.look(child, f"/api/v1/namespaces/{namespace}/pods/one")
+            assert "priorityClassName" not in pod["spec"]
+            for name in ("system%3A" + namespace, objects[5]["metadata"]["name"]):
+                assert example.look(child, f"{ROLES}/clusterroles/{name}")
+            assert example.look(child, f"{ROLES}/namespaces/{namespace}/rolebindings/worker")
+    finally:
+        example.deployment.playbook(publish, *options, "-e", "clusternet_publish_state=absent")
+        parent("DELETE", f"{CLASSES}/parent-usual")
+    for child in example.deployment.children:
+        assert example.is_going(child, f"{ROLES}/clusterroles/system%3A{namespace}")
