@@ -137,7 +137,7 @@ class Preview:
                 by_reference[feeds.feed_reference(feed)] = key
         for definition in definitions:
             resource = _engine_resource(definition)
-            wanted = shadow.template_of(definition)
+            wanted = shadow.published_object(shadow.template_of(definition), {})
             key = by_reference.get(feeds.feed_reference(_feed_of(wanted)))
             if key is None:
                 manifest = shadow.make_manifest(wanted, resource, self._reserved)

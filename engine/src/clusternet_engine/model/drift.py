@@ -1,4 +1,4 @@
-"""Where an object on a cluster isn't what was applied any more (spec/03 §8.2, §11).
+"""Where an object on a cluster isn't what was applied any more.
 
 The API server itself tells: it notes who owns which field, and takes a field from us as soon as somebody else gives it
 another value or removes it. So a field that is ours is as we want it, however the server writes it: quantities, zeros

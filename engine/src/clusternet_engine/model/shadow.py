@@ -1,4 +1,4 @@
-"""How native objects are kept as Manifests: names, labels, templates, and what a dry run says of them (spec/04 §8)."""
+"""How native objects are kept as Manifests: names, labels, templates, and what a dry run says of them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _JOB_LABELS = (*_JOB_UID_LABELS, "batch.kubernetes.io/job-name")
 
 
 def manifest_name(plural: str, name: str, namespace: str | None = None) -> str:
-    """Return the name of the Manifest of an object (spec/04 §8.2): `deployments.foo.web` or `namespaces.foo`.
+    """Return the name of the Manifest of an object: `deployments.foo.web` or `namespaces.foo`.
 
     A name that Manifests can't have, such as `system:node`, becomes its beginning and a digest.
     """
@@ -199,7 +199,7 @@ def dry_run_object(obj: Object, reserved_namespace: str, name: str) -> Object:
 
 
 def published_object(given: Object, answer: Object) -> Object:
-    """Return the object to keep, out of what somebody sent and the parent has accepted (spec/04 §8.3).
+    """Return the object to keep, out of what somebody sent and the parent has accepted.
 
     What the parent would have filled in is no part of it: its defaults and its admission are those of another cluster.
     Only fields that are null go where the parent reads them as absent, and `trimmed` what belongs to one cluster.
@@ -213,7 +213,7 @@ def published_object(given: Object, answer: Object) -> Object:
 
 
 def trimmed(obj: Object) -> Object:
-    """Return an object without what only has a meaning on the cluster that it was read from (spec/04 §8.3).
+    """Return an object without what only has a meaning on the cluster that it was read from.
 
     These are the addresses of a Service, and the labels by which a Job knows its pods. Of another type than they should
     be, they stay as they are.
@@ -310,7 +310,7 @@ def _drop_addresses(spec: Object) -> None:
 
 
 def _trim_service(spec: Object) -> None:
-    """Take away addresses; ports on nodes that somebody chose stay (spec/06 B7.9, C3.17)."""
+    """Take away addresses; ports on nodes that somebody chose stay."""
     _drop_addresses(spec)
     for holder in _port_holders(spec):
         for field in ("nodePort", "healthCheckNodePort"):
@@ -319,7 +319,7 @@ def _trim_service(spec: Object) -> None:
 
 
 def _trim_job(spec: Object, template: Object, name: object) -> None:
-    """Take away the labels that a cluster made (spec/06 B7.10); `job-name` stays, with the job's own name."""
+    """Take away the labels that a cluster made; `job-name` stays, with the job's own name."""
     selector = spec.get("selector")
     selector = selector if isinstance(selector, dict) else {}
     for holder, field, made in (

@@ -1,4 +1,4 @@
-"""Checks objects before they are kept: by a dry run on the parent, as far as the parent can judge (spec/04 §8.3).
+"""Checks objects before they are kept: by a dry run on the parent, as far as the parent can judge.
 
 The parent says whether an object is well-formed. What it would fill in isn't kept, since its defaults, its admission
 plugins and its webhooks are those of another cluster than the objects are for. Where it refuses an object for a reason
