@@ -10,6 +10,7 @@ from documentation import specification
 
 ROOT = Path(__file__).parents[4]
 PARENT_MODULES = (
+    "access_info",
     "bootstrap_token",
     "child_kubeconfig",
     "child_object",

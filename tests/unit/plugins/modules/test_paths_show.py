@@ -15,7 +15,7 @@ from documentation import specification
 
 ROOT = Path(__file__).parents[4]
 MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py"))
-CONNECTING = [name for name in MODULES if not name.startswith(("supervised_", "process_"))]
+CONNECTING = [name for name in MODULES if not name.startswith(("supervised_", "process_", "host_"))]
 SECRETS = {
     "kubeconfig",  # as a dictionary; its path shows
     "api_key",
