@@ -93,6 +93,26 @@ def test_a_hub_that_does_not_become_ready(tmp_path: Path, supervisor: str) -> No
     assert quoted(log if supervisor == "process" else "journalctl --unit=clusternet-hub.service") in output
 
 
+def test_a_hub_that_the_parent_does_not_reach(tmp_path: Path) -> None:
+    write_log(tmp_path, "clusternet-hub")
+    (ready,) = tasks_named("hub/tasks/host/present.yml", "See the hub become ready")
+    serving = next(task["name"] for task in ready["block"] if "APIs served" in task["name"])
+    chosen = [{**ready, "block": [{"name": serving, "ansible.builtin.fail": {"msg": "no route to host"}}]}]
+    role = yaml.safe_load((ROOT / "roles" / "hub" / "vars" / "main.yml").read_text())
+    variables = {
+        "__clusternet_hub_way": role["__clusternet_hub_way"],
+        "__clusternet_hub_advertise_address": "192.0.2.1",
+        "clusternet_hub_secure_port": 443,
+        "clusternet_hub_home": str(tmp_path),
+        "clusternet_hub_supervisor": "process",
+    }
+    assert (
+        f"The hub is not ready, the task '{serving}' says: no route to host The parent's API server must reach this"
+        " host by TCP at 192.0.2.1 (clusternet_hub_advertise_address), port 443 (clusternet_hub_secure_port). Set them"
+        " to what it reaches, or let it through the firewall. The last error in its log"
+    ) in output_of(chosen, tmp_path, variables)
+
+
 @pytest.mark.parametrize("supervisor", ["process", "systemd"])
 def test_an_agent_that_does_not_become_ready(tmp_path: Path, supervisor: str) -> None:
     log = write_log(tmp_path, "clusternet-agent-localhost")
