@@ -1,4 +1,4 @@
-"""The flags of `clusternet-hub` (spec/05 §7), and what they must keep to; needs nothing but the standard library."""
+"""The flags of `clusternet-hub`, and what they must keep to; needs nothing but the standard library."""
 
 from __future__ import annotations
 
