@@ -84,7 +84,7 @@ def test_every_name_finds_room_and_is_found_again(name, namespace):
     obj = {"apiVersion": "a.example.org/v1", "kind": "X", "metadata": {"name": name}}
     obj["metadata"] |= {"namespace": namespace} if namespace else {}
     resource = Resource("a.example.org", "v1", "x" * 63, "X", namespaced=bool(namespace))
-    manifest = make_manifest(obj, resource, RESERVED)
+    manifest = make_manifest(obj, resource, RESERVED, UID)
     assert is_dns_subdomain(manifest["metadata"]["name"])
     assert all(map(is_label_value, manifest["metadata"]["labels"].values()))
     feed = manifest_feed(manifest)
@@ -103,7 +103,7 @@ def test_names_that_are_too_long_or_no_labels_are_digested():
     assert len(label_form("a" * 64)) == 63
     group = "g" * 60 + ".example.org"
     obj = {"apiVersion": f"{group}/v1", "kind": "X", "metadata": {"name": "x"}}
-    manifest = make_manifest(obj, Resource(group, "v1", "xs", "X", namespaced=False), RESERVED)
+    manifest = make_manifest(obj, Resource(group, "v1", "xs", "X", namespaced=False), RESERVED, UID)
     assert manifest_feed(manifest) == {"apiVersion": f"{group}/v1", "kind": "X", "name": "x"}
     manifest["template"] = {}
     assert manifest_feed(manifest)["apiVersion"] == f"{label_form(group)}/v1"
