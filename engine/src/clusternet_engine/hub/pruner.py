@@ -23,7 +23,7 @@ from clusternet_engine.kube.errors import NotFound
 from clusternet_engine.kube.events import EventRecorder
 from clusternet_engine.kube.resources import DESCRIPTIONS, Object, object_key, split_key
 from clusternet_engine.model import constants as names
-from clusternet_engine.model.applied import owner_text, references_of, remembering, unlisted
+from clusternet_engine.model.applied import owner_text, remembered, remembering, unlisted, without
 from clusternet_engine.model.sync_modes import cluster_deployer
 
 _WORKERS = 10
@@ -114,8 +114,8 @@ class Pruner:
         if failed := [f"{one.text}: {one.error}" for one in outcomes if one.error and not one.waits]:
             self._recorder.note(description, "Warning", "UnsuccessfullyPruningFeed", "; ".join(failed))
         staying = [outcome.reference for outcome in outcomes if outcome.error or outcome.changed]
-        if current is not None and len(staying) < len(left):
-            await self._remember(current, staying)
+        if current is not None and (gone := without(left, staying)):
+            await self._forget(current, gone)
         if not staying:
             self._since.pop(key, None)
             self._gone.pop(key, None)
@@ -133,14 +133,14 @@ class Pruner:
         rest = self._since.setdefault(key, time.monotonic()) + _PATIENCE - time.monotonic()
         return rest if rest > 0 else None
 
-    async def _remember(self, description: Object, left: list[Object]) -> None:
-        """Note what is still to be removed.
+    async def _forget(self, description: Object, gone: list[Object]) -> None:
+        """Note what was removed; what else is noted of the other objects stays.
 
         Raises:
             Conflict: the Description has changed meanwhile.
         """
         metadata = description["metadata"]
-        annotations = remembering(references_of(description).values(), left)
+        annotations = remembering(without(remembered(description), gone))
         patch = {"metadata": {"annotations": annotations, "resourceVersion": metadata["resourceVersion"]}}
         try:
             await self._client.patch(DESCRIPTIONS, metadata["name"], patch, metadata["namespace"])

@@ -164,9 +164,9 @@ def unlisted(description: Object) -> list[Object]:
     return without(remembered(description), present.values()) if len(present) == len(raw) else []
 
 
-def remembering(*groups: Iterable[Object]) -> dict[str, str]:
+def remembering(references: Iterable[Object]) -> dict[str, str]:
     """Return the annotation of a Description that has, or has had, these references."""
-    return {APPLIED_OBJECTS_ANNOTATION: to_annotation(union(*groups))}
+    return {APPLIED_OBJECTS_ANNOTATION: to_annotation(references)}
 
 
 def remembering_lost(before: Object, after: Object) -> Object:
@@ -181,7 +181,9 @@ def remembering_lost(before: Object, after: Object) -> Object:
     if not readable or not without(was, stays):
         return after
     metadata = after["metadata"]
-    annotations = {**(metadata.get("annotations") or {}), **remembering(remembered(before), was, stays)}
+    noted = {identity(entry): entry for entry in remembered(before)}
+    entries = [{**noted.get(identity(entry), {}), **entry} for entry in union(noted.values(), was, stays)]
+    annotations = {**(metadata.get("annotations") or {}), **remembering(entries)}
     return {**after, "metadata": {**metadata, "annotations": annotations}}
 
 

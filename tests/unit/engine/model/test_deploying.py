@@ -376,8 +376,17 @@ def test_a_description_remembers_what_it_loses_until_it_is_removed():
     assert unlisted(remembering_lost(after, described(one, two))) == []
     grown = described(one, two, three)
     assert remembering_lost(before, grown) is grown
-    after["metadata"]["annotations"] |= remembering([reference(one)], [reference(two)])
+    after["metadata"]["annotations"] |= remembering([reference(one), reference(two)])
     assert unlisted(after) == [reference(two)]
+
+
+def test_what_is_noted_of_an_object_stays_when_another_one_leaves():
+    one, two = kind("v1", "One"), kind("x/v1", "Two")
+    before = described(
+        one, two, remembers=[{**reference(one), "digest": "d"}, {**reference(two), "apiVersion": "x/v0"}]
+    )
+    after = remembering_lost(before, described(one))
+    assert remembered(after) == [{**reference(one), "digest": "d"}, reference(two)]
 
 
 def test_nothing_is_lost_where_a_description_cannot_be_read():
