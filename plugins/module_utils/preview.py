@@ -10,6 +10,7 @@ The rules are those of the hub, from the package C(clusternet-engine); nothing o
 from __future__ import annotations
 
 import traceback
+import uuid
 from typing import Any, Iterable, Mapping, NamedTuple, Optional
 
 from ansible_collections.clusternet.core.plugins.module_utils import constants, last_applied
@@ -140,7 +141,7 @@ class Preview:
             wanted = shadow.published_object(shadow.template_of(definition), {})
             key = by_reference.get(feeds.feed_reference(_feed_of(wanted)))
             if key is None:
-                manifest = shadow.make_manifest(wanted, resource, self._reserved)
+                manifest = shadow.make_manifest(wanted, resource, self._reserved, str(uuid.uuid4()))
                 found[_key(manifest)] = manifest
             else:
                 merged = last_applied.merged(found[key]["template"], wanted)
