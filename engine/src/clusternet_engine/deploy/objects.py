@@ -36,8 +36,8 @@ _SERVED_TIMEOUT = 5.0
 """Seconds the API server may lag behind the condition Established."""
 _IMMORTAL = ("default", "kube-system", "kube-public", "kube-node-lease")
 """Namespaces that Kubernetes doesn't let go or makes anew."""
-_TAKEOVERS = 3
-"""Times an object is applied at most when one of Clusternet's programs writes it at the same moment."""
+_TAKEOVERS = 2
+"""Times an object is applied once more at most when one of Clusternet's programs writes it at the same moment."""
 _MAX_RIVALS = 5
 """Fields of an object that are told of when they have drifted."""
 _GOING = "it is being removed, and not gone yet"
@@ -217,26 +217,32 @@ class Objects:
         )
 
     async def _write(self, resource: Resource, obj: Object, live: Object | None) -> Object:
-        """Apply an object; return it as it is now."""
-        name, namespace = obj["metadata"]["name"], _namespace(resource, obj)
+        """Apply an object, with all that Clusternet's programs own of it; return it as it is now."""
         async with self._limit:
-            written = live
+            managed = taken_over(live) if live is not None else None
+            written = await self._write_once(resource, obj, live, managed)
             for _ in range(_TAKEOVERS):
-                if written is not None and (managed := taken_over(written)) is not None:
-                    version = written["metadata"]["resourceVersion"]
-                    patch = [
-                        {"op": "test", "path": "/metadata/resourceVersion", "value": version},
-                        {"op": "replace", "path": "/metadata/managedFields", "value": managed},
-                    ]
-                    await self.client.patch(resource, name, patch, namespace, kind=PatchType.JSON)
-                written = await self.client.patch(
-                    resource, name, obj, namespace, kind=PatchType.APPLY, field_manager=FIELD_MANAGER, force=True
-                )
-                if taken_over(written) is None:
+                if (managed := taken_over(written)) is None:
                     break
+                written = await self._write_once(resource, obj, written, managed)
         if resource.kind == CUSTOM_RESOURCE_DEFINITIONS.kind and live is None:
-            await self._established(name, obj)
-        return written or obj
+            await self._established(obj["metadata"]["name"], obj)
+        return written
+
+    async def _write_once(
+        self, resource: Resource, obj: Object, live: Object | None, managed: list[Object] | None
+    ) -> Object:
+        """Apply an object, after its `managedFields` were set if that is due; return it as it is now."""
+        name, namespace = obj["metadata"]["name"], _namespace(resource, obj)
+        if live is not None and managed is not None:
+            patch = [
+                {"op": "test", "path": "/metadata/resourceVersion", "value": live["metadata"]["resourceVersion"]},
+                {"op": "replace", "path": "/metadata/managedFields", "value": managed},
+            ]
+            await self.client.patch(resource, name, patch, namespace, kind=PatchType.JSON)
+        return await self.client.patch(
+            resource, name, obj, namespace, kind=PatchType.APPLY, field_manager=FIELD_MANAGER, force=True
+        )
 
     async def _established(self, name: str, definition: Object) -> None:
         """Wait until the kind of a CustomResourceDefinition is served."""

@@ -1,4 +1,4 @@
-"""Where an object on a cluster isn't what was applied any more.
+"""Tells where an object on a cluster isn't what was applied any more.
 
 The API server itself tells: it notes who owns which field, and takes a field from us as soon as somebody else gives it
 another value or removes it. So a field that is ours is as we want it, however the server writes it: quantities, zeros
@@ -18,9 +18,9 @@ import orjson
 
 from clusternet_engine.kube.resources import Object
 from clusternet_engine.model import constants as names
-from clusternet_engine.model.apply import APPLY, Path
+from clusternet_engine.model.apply import Path
 from clusternet_engine.model.documents import DocumentError, read_json
-from clusternet_engine.model.field_owners import FIELD_MANAGER, fields_of_manager
+from clusternet_engine.model.field_owners import applied_fields
 
 _IDENTITY = ("apiVersion", "kind")
 _IDENTITY_METADATA = ("name", "namespace")
@@ -43,7 +43,7 @@ def differences(live: Object, wanted: Object) -> Iterator[Path]:
     """
     config = {key: value for key, value in wanted.items() if key not in _IDENTITY}
     config["metadata"] = {key: value for key, value in wanted["metadata"].items() if key not in _IDENTITY_METADATA}
-    ours: Any = fields_of_manager(live, FIELD_MANAGER, APPLY) or None
+    ours: Any = applied_fields(live) or None
     yield from _differences(live, config, ours, ())
 
 

@@ -1,4 +1,4 @@
-"""Who owns which field of an object, as `metadata.managedFields` tells it.
+"""Tells who owns which field of an object, as `metadata.managedFields` says it.
 
 The API server writes it, but a cluster may be hostile: what isn't of the known form is no owner of anything.
 """
@@ -18,12 +18,16 @@ MAX_MANAGER = 128
 """Characters of a manager's name; the API server takes no longer ones."""
 
 
-def fields_of_manager(obj: Object, manager: str, operation: str) -> Object:
-    """Return the fields that a manager owns by one kind of write, in the form `fieldsV1`; empty if there are none."""
+def is_applied_by_us(entry: Mapping[str, Any]) -> bool:
+    """Return whether an entry of `managedFields` holds what we have applied."""
+    return (entry.get("manager"), entry.get("operation")) == (FIELD_MANAGER, APPLY) and not entry.get("subresource")
+
+
+def applied_fields(obj: Object) -> Object:
+    """Return the fields that we have applied and own, in the form `fieldsV1`; empty if there are none."""
     fields: Object = {}
-    for entry in _entries(obj):
-        if entry.get("manager") == manager and entry.get("operation") == operation and not entry.get("subresource"):
-            fields = merged_fields(fields, entry["fieldsV1"])
+    for entry in filter(is_applied_by_us, _entries(obj)):
+        fields = merged_fields(fields, entry["fieldsV1"])
     return fields
 
 
@@ -39,16 +43,12 @@ def merged_fields(one: Object, other: Object) -> Object:
 def other_owners(obj: Object, paths: Iterable[Path]) -> list[tuple[Path, str]]:
     """Return for each of some fields who else owns it, or something in it; the name is empty where nobody does."""
     found: dict[tuple[Path, str], None] = {}
-    others = [entry for entry in _entries(obj) if not _is_ours(entry)]
+    others = [entry for entry in _entries(obj) if not is_applied_by_us(entry)]
     for path in paths:
         managers = [entry["manager"] for entry in others if _reaches(entry["fieldsV1"], path)]
         for manager in managers or [""]:
             found[path, printable(manager)[:MAX_MANAGER]] = None
     return list(found)
-
-
-def _is_ours(entry: Mapping[str, Any]) -> bool:
-    return entry["manager"] == FIELD_MANAGER and entry.get("operation") == APPLY
 
 
 def _entries(obj: Object) -> Iterator[Mapping[str, Any]]:

@@ -1,4 +1,4 @@
-"""Tells who owns the fields of an object, where Clusternet's own programs have been at work (docs/conformance.md).
+"""Tells who owns the fields of an object, where Clusternet's own programs have been at work (docs/architecture.md).
 
 They update objects and remember them in an annotation; this engine applies them on the server. Clusternet's agent may
 go on writing what this engine's hub deploys, when it restores objects. A field that both have written stays after an
@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from clusternet_engine.kube.resources import Object
 from clusternet_engine.model import constants as names
-from clusternet_engine.model.field_owners import FIELD_MANAGER, merged_fields
+from clusternet_engine.model.apply import APPLY
+from clusternet_engine.model.field_owners import FIELD_MANAGER, is_applied_by_us, merged_fields
 
 _PROGRAMS = frozenset({"clusternet-agent", "clusternet-controller-manager", "clusternet-hub"})
-"""As what Clusternet's programs write: the names of their binaries."""
+"""Names under which Clusternet's programs write: those of their binaries."""
 
 
 def taken_over(live: Object) -> list[Object] | None:
@@ -25,16 +26,12 @@ def taken_over(live: Object) -> list[Object] | None:
     theirs = [entry for entry in managed if _is_theirs(entry)]
     if not theirs:
         return None
-    ours = [entry for entry in managed if _is_ours(entry)]
+    ours = [entry for entry in managed if is_applied_by_us(entry)]
     fields: Object = {}
     for entry in (*ours, *theirs):
         fields = merged_fields(fields, entry.get("fieldsV1") or {})
-    whole = {**(*theirs, *ours)[-1], "manager": FIELD_MANAGER, "operation": "Apply", "fieldsV1": fields}
+    whole = {**(*theirs, *ours)[-1], "manager": FIELD_MANAGER, "operation": APPLY, "fieldsV1": fields}
     return [*(entry for entry in managed if entry not in theirs and entry not in ours), whole]
-
-
-def _is_ours(entry: Object) -> bool:
-    return entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply" and not entry.get("subresource")
 
 
 def _is_theirs(entry: Object) -> bool:
