@@ -84,12 +84,14 @@ class Descriptions:
             await self._write(description, names.DESCRIPTION_PENDING, str(error))
             raise self._waits(description, str(error)) from None
         before = self._known(description)
-        started = [obj for obj in wanted if expires(obj) and has_started(obj, before)]
-        references = [started_reference(obj) if obj in started else reference(obj) for obj in wanted]
+        started = {identity(reference(obj)) for obj in wanted if expires(obj) and has_started(obj, before)}
+        references = [
+            started_reference(obj) if identity(reference(obj)) in started else reference(obj) for obj in wanted
+        ]
         everything = union(before, references)
         remember = self._remember(description, everything) if len(everything) > len(union(before)) else None
         try:
-            outcomes = await objects.apply(wanted, first=remember, ended={identity(reference(obj)) for obj in started})
+            outcomes = await objects.apply(wanted, first=remember, ended=started)
         except Invalid as error:
             text = (
                 f"{len(everything)} objects, those to be removed included, are too many for one Description: "

@@ -160,8 +160,8 @@ def to_annotation(references: Iterable[Object]) -> str:
 
 def unlisted(description: Object) -> list[Object]:
     """Return references to what a Description has had and doesn't list any more; none if it can't be read."""
-    raw, present = description["spec"].get("raw") or (), references_of(description)
-    return without(remembered(description), present.values()) if len(present) == len(raw) else []
+    listed = _listed(description)
+    return without(remembered(description), listed) if listed is not None else []
 
 
 def remembering(references: Iterable[Object]) -> dict[str, str]:
@@ -176,15 +176,20 @@ def remembering_lost(before: Object, after: Object) -> Object:
         before: the Description that is there.
         after: as it is to be.
     """
-    was, stays = references_of(before).values(), references_of(after).values()
-    readable = len(stays) == len(after["spec"].get("raw") or ())
-    if not readable or not without(was, stays):
+    was, stays = _listed(before) or [], _listed(after)
+    if stays is None or not without(was, stays):
         return after
     metadata = after["metadata"]
     noted = {identity(entry): entry for entry in remembered(before)}
     entries = [{**noted.get(identity(entry), {}), **entry} for entry in union(noted.values(), was, stays)]
     annotations = {**(metadata.get("annotations") or {}), **remembering(entries)}
     return {**after, "metadata": {**metadata, "annotations": annotations}}
+
+
+def _listed(description: Object) -> list[Object] | None:
+    """Return references to what a Description lists; None if it can't be read."""
+    found = references_of(description)
+    return list(found.values()) if len(found) == len(description["spec"].get("raw") or ()) else None
 
 
 def union(*groups: Iterable[Object]) -> list[Object]:
