@@ -72,12 +72,11 @@ def refusals(program: str, settings: Sequence[Setting], variable: str, further: 
     make, parse = (make_hub_parser, parse_hub) if program == "hub" else (make_agent_parser, parse_agent)
     parser = make()
     parser.error = _refuse  # type: ignore[method-assign]
-    read: Callable[[Sequence[str]], object] = parser.parse_args
     found = [f"{setting.variable}: {problem}" for setting in settings for problem in _problems_of(parser, setting)]
-    problem = _problem(read, further)
-    if problem:
+    if problem := _problem(parser.parse_args, further):
         found.append(f"{variable}: {problem}")
-    if not found and (problem := _problem(lambda every: parse(parser, every), [*_arguments(settings), *further])):
+    every = [*(setting.argument for setting in settings), *further]
+    if not found and (problem := _problem(lambda arguments: parse(parser, arguments), every)):
         found.append(_in_words_of_the_role(problem, settings))
     return [text if text.endswith(".") else f"{text}." for text in found]
 
@@ -91,10 +90,6 @@ def main() -> None:
 
 def _refuse(message: str) -> NoReturn:
     raise _Refused(message)
-
-
-def _arguments(settings: Sequence[Setting]) -> list[str]:
-    return [setting.argument for setting in settings]
 
 
 def _problems_of(parser: argparse.ArgumentParser, setting: Setting) -> Iterator[str]:

@@ -104,10 +104,10 @@ class Checker:
                 raise
             warnings = [value for key, value in response.headers.items() if key.lower() == "warning"]
             kept = published_object(obj, answer)
-            if any(_UNKNOWN_FIELD in text.replace("\\", "") for text in warnings):
+            if unknown := [text for text in warnings if _UNKNOWN_FIELD in text.replace("\\", "")]:
                 kept = await self._known(kept, resource)
                 if query.get("fieldValidation") == IGNORE:
-                    warnings = [text for text in warnings if _UNKNOWN_FIELD not in text.replace("\\", "")]
+                    warnings = [text for text in warnings if text not in unknown]
             return Checked(kept, warnings)
         return await self._check_alone(obj, resource, query, f"all names for it in {self._namespace} are taken")
 
