@@ -223,14 +223,7 @@ def hidden_objects(description: Mapping[str, Any]) -> list[dict[str, Any]]:
     if description["spec"]["deployer"] == _HELM or _phase(description) != constants.PHASE_SUCCESS:
         return []
     observed = _observed(description)
-    shown = {place[1:] for place in observed}
-    return [
-        obj
-        for obj in natives(description["spec"].get("raw"))
-        if _place(obj) not in observed
-        and _place(obj)[1:] in shown
-        and health.judged(str(obj.get("apiVersion")), obj["kind"])
-    ]
+    return [obj for obj in natives(description["spec"].get("raw")) if _is_hidden(obj, observed)]
 
 
 def objects_of(description: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -239,7 +232,6 @@ def objects_of(description: Mapping[str, Any]) -> list[dict[str, Any]]:
     C(available) is None as long as they aren't deployed.
     """
     observed = _observed(description)
-    hidden = {_place(obj) for obj in hidden_objects(description)}
     deployed = _phase(description) == constants.PHASE_SUCCESS
     found = []
     for obj in natives(description["spec"].get("raw")) if description["spec"]["deployer"] != _HELM else ():
@@ -248,7 +240,7 @@ def objects_of(description: Mapping[str, Any]) -> list[dict[str, Any]]:
         status = seen.get("observedStatus")
         if not deployed:
             reason = None
-        elif _place(obj) in hidden or "unread" in seen:
+        elif _is_hidden(obj, observed) or "unread" in seen:
             reason = _HIDDEN + (f", and can't be read there: {seen['unread']}" if "unread" in seen else "")
         else:
             reason = health.unavailable(obj, status)
@@ -266,8 +258,18 @@ def objects_of(description: Mapping[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
+def _is_hidden(obj: Mapping[str, Any], observed: Mapping[tuple, Any]) -> bool:
+    """Return whether an object's kind has a rule, and only another kind of the same namespace and name is observed."""
+    place = _place(obj)
+    return (
+        place not in observed
+        and any(other[1:] == place[1:] for other in observed)
+        and health.judged(str(obj.get("apiVersion")), obj["kind"])
+    )
+
+
 def _observed(description: Mapping[str, Any]) -> dict[tuple, dict[str, Any]]:
-    """What the agent has reported of objects, by kind, namespace and name."""
+    """Return what the agent has reported of objects, by kind, namespace and name."""
     statuses = (description.get("status") or {}).get("manifestStatuses") or ()
     return {(item["kind"], item.get("namespace") or "", item["name"]): item for item in statuses}
 
