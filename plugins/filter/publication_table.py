@@ -45,10 +45,9 @@ _value:
   elements: str
 """
 
-from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.clusternet.core.plugins.plugin_utils import tables
+from ansible_collections.clusternet.core.plugins.plugin_utils.tables import publication_table
 
 
 class FilterModule:
@@ -56,9 +55,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Any]:
         """Return the filter by its name."""
-        return {"publication_table": table}
-
-
-def table(subscriptions: Iterable[Mapping[str, Any]], show_all: bool = False) -> list[str]:
-    """Return the lines."""
-    return tables.publication_table(subscriptions, show_all)
+        return {"publication_table": publication_table}

@@ -59,10 +59,9 @@ _value:
   elements: str
 """
 
-from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.clusternet.core.plugins.plugin_utils import tables
+from ansible_collections.clusternet.core.plugins.plugin_utils.tables import run_table
 
 
 class FilterModule:
@@ -70,11 +69,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Any]:
         """Return the filter by its name."""
-        return {"run_table": table}
-
-
-def table(
-    clusters: Iterable[Mapping[str, Any]], results: Iterable[Mapping[str, Any]], show_all: bool = False
-) -> list[str]:
-    """Return the lines."""
-    return tables.run_table(clusters, results, show_all)
+        return {"run_table": run_table}

@@ -53,12 +53,12 @@ def age(time: str | None, now: datetime) -> str:
     return f"{seconds // 60} min ago" if seconds < 7200 else f"{seconds // 3600} h ago"
 
 
-def cluster_table(clusters: Iterable[Mapping[str, Any]], everything: bool, now: datetime) -> list[str]:
+def cluster_table(clusters: Iterable[Mapping[str, Any]], show_all: bool, now: datetime) -> list[str]:
     """Return how clusters are: counts, then those that are not well.
 
     Args:
         clusters: as M(clusternet.core.managed_cluster_info) returns them.
-        everything: list those that are well, too, after the others.
+        show_all: list those that are well, too, after the others.
         now: the current time.
     """
     ordered = sorted(clusters, key=lambda item: (_rank(item), item["name"], item["namespace"]))
@@ -66,9 +66,9 @@ def cluster_table(clusters: Iterable[Mapping[str, Any]], everything: bool, now: 
     other = len(ordered) - ready["True"] - ready["False"]
     states = [(ready["True"], "ready"), (ready["False"], "not ready"), (other, "unknown")]
     well = [item for item in ordered if not _remark(item)]
-    listed = ordered if everything else ordered[: len(ordered) - len(well)]
+    listed = ordered if show_all else ordered[: len(ordered) - len(well)]
     lines = [f"{counted(len(ordered), 'cluster')}: {', '.join(f'{number:,} {state}' for number, state in states)}"]
-    if well and not everything:
+    if well and not show_all:
         versions = Counter(item["kubernetes_version"] or "an unknown version" for item in well)
         several = ", ".join(f"{_shown(version)} on {number:,}" for version, number in sorted(versions.items()))
         nodes = sum(item["nodes"]["ready"] for item in well)
@@ -109,12 +109,12 @@ def registration_table(requests: Iterable[Mapping[str, Any]]) -> list[str]:
     return aligned(("NAME", "CLUSTER ID", "POSTED BY", "LABELS", "SINCE"), rows)
 
 
-def publication_table(subscriptions: Iterable[Mapping[str, Any]], everything: bool) -> list[str]:
+def publication_table(subscriptions: Iterable[Mapping[str, Any]], show_all: bool = False) -> list[str]:
     """Return where applications stand: counts for each, then the clusters on which something is missing.
 
     Args:
         subscriptions: as M(clusternet.core.subscription_info) returns them.
-        everything: list the clusters on which nothing is missing, too, after the others.
+        show_all: list the clusters on which nothing is missing, too, after the others.
     """
     lines, wrong, right = [], [], []
     for application in subscriptions:
@@ -130,7 +130,7 @@ def publication_table(subscriptions: Iterable[Mapping[str, Any]], everything: bo
             if rows
             else f"{name}: on no cluster"
         )
-    listed = wrong + right if everything else wrong
+    listed = wrong + right if show_all else wrong
     if listed:
         lines += [
             "",
@@ -140,14 +140,14 @@ def publication_table(subscriptions: Iterable[Mapping[str, Any]], everything: bo
 
 
 def run_table(
-    clusters: Iterable[Mapping[str, Any]], results: Iterable[Mapping[str, Any]], everything: bool
+    clusters: Iterable[Mapping[str, Any]], results: Iterable[Mapping[str, Any]], show_all: bool = False
 ) -> list[str]:
     """Return how tasks went on clusters: counts, then where they failed and where they weren't run.
 
     Args:
         clusters: as M(clusternet.core.managed_cluster_info) returns them.
         results: C(namespace), C(name) and C(problem), empty if there was none, of those on which the tasks were run.
-        everything: list those on which they succeeded, too, after the others.
+        show_all: list those on which they succeeded, too, after the others.
     """
     problems = {(item["namespace"], item["name"]): item["problem"] for item in results}
     rows = []
@@ -158,7 +158,7 @@ def run_table(
         rows.append((item["name"], item["namespace"], result, problem or ""))
     rows.sort(key=lambda row: (_RESULTS.index(row[2]), *row[:2]))
     count = Counter(row[2] for row in rows)
-    listed = rows if everything else rows[: len(rows) - count["ok"]]
+    listed = rows if show_all else rows[: len(rows) - count["ok"]]
     states = ", ".join(f"{count[state]:,} {state}" for state in reversed(_RESULTS) if count[state])
     lines = [f"{counted(len(rows), 'cluster')}: {states}" if rows else "0 clusters"]
     if listed:
