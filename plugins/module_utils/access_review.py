@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a user lacks of the rights to write objects, as the cluster itself judges it, before anything is written.
+"""Finds rights that a user lacks to write objects, as the cluster itself judges it, before anything is written.
 
 An administrator is known by one SelfSubjectAccessReview for everything. For others there is one for each verb, kind and
 namespace. Who may write roles may still not grant what he hasn't himself; only the cluster can tell, so it is asked to
@@ -23,7 +23,7 @@ from ansible_collections.clusternet.core.plugins.module_utils.resources import (
 )
 
 VERBS = ("get", "list", "watch", "create", "patch")
-"""What applying objects and waiting for them takes."""
+"""Verbs that it takes to apply objects and to wait for them."""
 _REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _USERS = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 _DRY = {"dryRun": "All"}

@@ -45,7 +45,7 @@ def _deployment(spec: Mapping[str, Any], status: Mapping[str, Any]) -> Optional[
 
 
 def _wanted_replicas(spec: Mapping[str, Any], status: Mapping[str, Any]) -> int:
-    """How many replicas there should be: those asked for, else as many as the cluster has chosen.
+    """Return how many replicas there should be: those asked for, else as many as the cluster has chosen.
 
     An autoscaler may choose none: then a Deployment says that it is available. One that is just being made doesn't.
     """

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reading on the children the statuses that their agents don't report.
+"""Reads on the children the statuses that their agents don't report.
 
 Clusternet's own agent reports one status for each namespace and name, whatever the kind: of a Deployment and a Service
 that share a name, the Deployment's is often hidden by the Service's. Where that is so, the workload is read through the
@@ -38,7 +38,7 @@ class HiddenStatuses:
         self._children: dict[str, Client] = {}
         self._read: dict[tuple, tuple] = {}
         self.found = False
-        """Whether there was anything that had to be read on a child."""
+        """True once something had to be read on a child."""
 
     def completed(self, found: publication.Publication) -> publication.Publication:
         """Return a publication whose Descriptions have the hidden statuses, too."""

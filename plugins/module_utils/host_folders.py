@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether folders can be made or written to, and have room; nothing is written to find out."""
+"""Sees whether folders can be made or written to, and have room; nothing is written to find out."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether a host reaches what it needs, and can be reached by the address that it tells."""
+"""Sees whether a host reaches what it needs, and can be reached by the address that it tells."""
 
 from __future__ import annotations
 

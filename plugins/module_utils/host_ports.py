@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether ports can be listened on, and who has them.
+"""Sees whether ports can be listened on, and who has them.
 
 A port is tried by binding to it, as the process will. Where that fails because somebody listens there, the files of
 C(/proc) say who: a process that is to be started anew gives its own port back, so it isn't in its own way.

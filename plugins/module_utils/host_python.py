@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether a host's Python can make the engine's virtual environment, and where pip gets packages from."""
+"""Sees whether a host's Python can make the engine's virtual environment, and where pip gets packages from."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What would keep a process running on a host, as the role C(engine) chooses it, and where it finds programs."""
+"""Finds what would keep a process running on a host, as the role C(engine) chooses it, and where it finds programs."""
 
 from __future__ import annotations
 

@@ -150,7 +150,7 @@ FINAL_REASONS = frozenset(
         "RegistrationDenied",
     }
 )
-"""What stays as it is until somebody changes a Secret, a right or a decision."""
+"""Reasons that stay until somebody changes a Secret, a right or a decision."""
 CONFIRMED_AFTER = 12.0
 """Seconds that a final reason must stand. An agent tries again after 8 at most, by what its Secret says then."""
 _STATUS_FIELDS = {"step": "step", "reason": "reason", "message": "message", "since": "time"}

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 
 class Found(NamedTuple):
-    """What became of a path.
+    """Tells what became of a path.
 
     Attributes:
         name: the path as it was given.

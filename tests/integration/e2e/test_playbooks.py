@@ -69,7 +69,7 @@ def credentials(deployment: Deployment, by_token: dict[str, str], tmp_path: Path
 
 @pytest.fixture
 def forgotten(deployment: Deployment) -> Iterator[None]:
-    """What a test has put onto the children is removed."""
+    """Removes what a test has put onto the children."""
     yield
     for child in deployment.children.values():
         child("DELETE", CONFIG_MAP)

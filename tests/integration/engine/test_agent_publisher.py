@@ -216,7 +216,7 @@ async def test_what_the_server_writes_in_another_way_is_not_restored(pulled, sit
 
 
 async def told_event(site: AgentSite, namespace: str, reason: str, message: str) -> bool:
-    """Whether an event says something."""
+    """Return whether an event says something."""
     events = (await site.parent.list(EVENTS, namespace)).items
     return any((event["reason"], event["message"]) == (reason, message) for event in events)
 

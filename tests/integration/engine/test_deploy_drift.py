@@ -1,4 +1,4 @@
-"""What an API server makes of applied objects is no drift, and what others set is theirs; what they take is told."""
+"""Tests that what an API server makes of objects is no drift, and what others set is theirs; what they take is told."""
 
 from random import randbytes
 

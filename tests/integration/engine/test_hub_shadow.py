@@ -455,7 +455,7 @@ async def test_the_parents_defaults_and_admission_are_not_published(shadow, pare
 
 
 async def test_a_policy_of_the_parent_is_no_policy_of_the_children(shadow, parent):
-    """What it says is told, whatever status code it has chosen."""
+    """Its words are told, whatever status code it has chosen."""
     group, name = "admissionregistration.k8s.io", shadow.namespace
     policies = Resource(group, "v1", "validatingadmissionpolicies", "ValidatingAdmissionPolicy", namespaced=False)
     bindings = Resource(

@@ -1,4 +1,4 @@
-"""What a user may not do is told by the cluster itself, before anything is written."""
+"""Tests that the cluster itself tells what a user may not do, before anything is written."""
 
 import base64
 import json

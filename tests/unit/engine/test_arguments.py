@@ -1,4 +1,4 @@
-"""What roles ask about arguments: every wrong setting at once, in the words of the role, without packages."""
+"""Tests what roles ask about arguments: every wrong setting at once, in the words of the role, without packages."""
 
 import json
 import subprocess

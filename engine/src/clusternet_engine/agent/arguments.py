@@ -1,4 +1,4 @@
-"""The flags of `clusternet-agent`, and what they must keep to; needs nothing but the standard library."""
+"""Defines the flags of `clusternet-agent`, and what they must keep to; needs nothing but the standard library."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LOOPBACK, EVERYWHERE = "127.0.0.1", "0.0.0.0"  # noqa: S104
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """What the flags say, checked.
+    """Holds what the flags say, checked.
 
     Attributes:
         settings: the agent's own flags.

@@ -1,4 +1,4 @@
-"""What the agent has seen of the ends of objects that go by themselves, such as a Job with a time to live.
+"""Remembers what the agent has seen of the ends of objects that go by themselves, such as a Job with a time to live.
 
 The last state of an object is kept from the moment that it goes until its Description changes. It says whether the
 object had done its work, or was removed before: only then it is made again. An agent that wasn't there can't know; it

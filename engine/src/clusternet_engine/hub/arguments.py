@@ -1,4 +1,4 @@
-"""The flags of `clusternet-hub`, and what they must keep to; needs nothing but the standard library."""
+"""Defines the flags of `clusternet-hub`, and what they must keep to; needs nothing but the standard library."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ REGISTRANT, ANY = "registrant", "any"
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """What the flags say, checked.
+    """Holds what the flags say, checked.
 
     Attributes:
         settings: the hub's own flags.

@@ -1,4 +1,4 @@
-"""How often objects had to be restored, and when that is a fight with another controller.
+"""Counts how often objects had to be restored, and tells when that is a fight with another controller.
 
 An object that somebody changes by hand is restored at once. Where a controller of the cluster wants something else,
 both would undo each other's work as fast as they can. So from the third time on each restoration waits longer than the

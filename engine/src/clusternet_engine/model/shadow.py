@@ -1,4 +1,4 @@
-"""How native objects are kept as Manifests: names, labels, templates, and what a dry run says of them."""
+"""Keeps native objects as Manifests: names, labels, templates, and what a dry run says of them."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from typing import Any
 
 _BY_A_WEBHOOK = re.compile(r"admission webhook \"|[Ff]ailed calling webhook|failed calling admission")
 _BY_ADMISSION = re.compile(r"""\S+ "[^"]*" is forbidden: """)
-"""How API servers begin what their admission says, whatever status code a policy has chosen."""
+"""Matches the beginning of what the admission of API servers says, whatever status code a policy has chosen."""
 
 
 def judges_the_object(status: int, message: str, details: Mapping[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""Which objects go by themselves, when they have done their work, and what is told of it."""
+"""Tests which objects go by themselves, when they have done their work, and what is told of it."""
 
 import base64
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Which refusals of the parent say something about an object, and which about the parent."""
+"""Tests which refusals of the parent say something about an object, and which about the parent."""
 
 import pytest
 from clusternet_engine.model.verdicts import judges_the_object

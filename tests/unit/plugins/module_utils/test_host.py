@@ -1,4 +1,4 @@
-"""What keeps a host from running a process: each finding is a sentence that names the variable to set."""
+"""Tests what keeps a host from running a process: each finding is a sentence that names the variable to set."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Where files are looked for that variables name."""
+"""Tests where files are looked for that variables name."""
 
 from pathlib import Path
 
